@@ -1,0 +1,126 @@
+"""The hooks a plugin may implement: the whole contract between the platform and its plugins.
+
+``register_*`` hooks are called once each, synchronously, while the platform starts; they return
+typed objects and do no I/O. ``on_*`` hooks observe what has happened, after it was committed; they
+may be ``async``. A plugin is a module (or object) that implements any of them, announced by an entry
+point of the group ``deskbell.plugins`` and switched on in ``config.yaml`` under ``plugins:``.
+
+A plugin with settings has an attribute ``Settings``, a :class:`msgspec.Struct`; ``settings`` below
+is an instance of it, checked, or ``None`` for plugins without.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pluggy
+
+from deskbell.contracts import Bot, ChannelType, EscalationRule, ModerationFilter
+from deskbell.ids import RoomId, TenantId
+from deskbell.model.records import Case, Message, Participant
+
+GROUP = "deskbell.plugins"
+hookspec = pluggy.HookspecMarker("deskbell")
+hookimpl = pluggy.HookimplMarker("deskbell")
+
+
+@hookspec
+def register_channel_types(settings: Any) -> Sequence[ChannelType]:  # type: ignore[empty-body]
+    """Offer kinds of rooms.
+
+    Called once, synchronously, while the platform starts; do no I/O here. The names must be
+    unique over all plugins: a second type of the same name refuses the plugin that came later.
+    The operator's overrides from ``channels:`` in ``config.yaml`` are laid over each policy.
+    Since 0.1. Example: ``plugins/deskbell_plugins/channels.py``.
+
+    Args:
+        settings: The plugin's checked settings.
+    Returns: The types, possibly none.
+    """
+
+
+@hookspec
+def register_moderation_filters(settings: Any) -> Sequence[ModerationFilter]:  # type: ignore[empty-body]
+    """Offer filters that see each message before it is stored.
+
+    Called once, synchronously, while the platform starts; do no I/O here.
+
+    The filters of all plugins form one chain, sorted by ``order`` (low first), then by name. Each
+    receives the text as the one before it left it:
+
+    - ``Allow()``: no opinion. The next filter decides.
+    - ``Rewrite(text)``: continue with this text; the original is kept for reviewers.
+    - ``Hold(reason)``: show it to nobody until a person approves; the chain goes on.
+    - ``Block(reason)``: refuse the message; later filters are not asked.
+
+    A filter that raises, or takes longer than ``moderation.timeout_s`` seconds, counts as ``Hold``:
+    a broken filter must neither lose a message nor wave it through.
+    Since 0.1. Example: ``plugins/deskbell_plugins/moderation_words.py``.
+
+    Args:
+        settings: The plugin's checked settings.
+    Returns: The filters, possibly none. Their names must be unique.
+    """
+
+
+@hookspec
+def register_bots(settings: Any) -> Sequence[Bot]:  # type: ignore[empty-body]
+    """Offer bots.
+
+    Called once, synchronously, while the platform starts; ``Bot.load`` is the place for I/O. A
+    support room is owned by the bot that its site names, else by the first in order of name.
+    A bot that raises or is late ends in a person, never in silence.
+    Since 0.1. Example: ``bots/deskbell_bots/faq.py``.
+
+    Args:
+        settings: The plugin's checked settings.
+    Returns: The bots, possibly none. Their names must be unique.
+    """
+
+
+@hookspec
+def register_escalation_rules(settings: Any) -> Sequence[EscalationRule]:  # type: ignore[empty-body]
+    """Offer rules that decide when a conversation goes to a person, and how.
+
+    Called once, synchronously, while the platform starts; do no I/O here. Rules are asked in
+    ``order`` (low first), then by name, before each bot turn and whenever somebody asks for a
+    person; the first ``HandOver`` wins. A rule that raises or is late is passed over.
+    Since 0.1. Example: ``plugins/deskbell_plugins/escalation.py``.
+
+    Args:
+        settings: The plugin's checked settings.
+    Returns: The rules, possibly none. Their names must be unique.
+    """
+
+
+@hookspec
+def on_message(tenant: TenantId, room: RoomId, what: str, message: Message) -> Any:
+    """A message was created, edited, deleted, reacted to, pinned or unpinned.
+
+    Called after the commit, at least once, from the outbox: never from the bus, so nothing is
+    missed. ``what`` is one of ``created edited deleted reacted unreacted pinned unpinned``;
+    ``message`` is in its present state. May be ``async``. Raising or being late (5 s) is tried
+    again with back-off; after three attempts the row is kept as dead.
+    Since 0.1.
+    """
+
+
+@hookspec
+def on_participant(tenant: TenantId, room: RoomId, what: str, participant: Participant) -> Any:
+    """Somebody joined, left, was banned, muted or given a role.
+
+    Called after the commit, at least once, from the outbox. ``what`` is one of ``joined left
+    banned changed``. May be ``async``; failures as in :func:`on_message`.
+    Since 0.1.
+    """
+
+
+@hookspec
+def on_case(tenant: TenantId, room: RoomId, what: str, case: Case) -> Any:
+    """A case was opened, claimed, transferred, returned, resolved, reopened, snoozed, escalated further or rated.
+
+    Called after the commit, at least once, from the outbox. ``what`` names the change;
+    ``case.version`` tells two apart. May be ``async``; failures as in :func:`on_message`.
+    Since 0.1.
+    """

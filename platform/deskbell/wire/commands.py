@@ -1,0 +1,226 @@
+"""What a client may say on the socket: frames in, checked commands out.
+
+No I/O, no knowledge of rooms. A frame that is not understood becomes an
+:class:`deskbell.errors.Invalid` with the path of what is wrong. Unknown fields are ignored, so a
+newer client can talk to an older server; an unknown ``type`` is an error. Source: the frame
+tables of the protocol page.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta
+
+from deskbell.errors import Invalid, TooDeep, TooLarge, UnknownType
+from deskbell.ids import MessageId, RoomId, UserId
+
+Ref = str | int | None
+MAX_FRAME_BYTES = 65_536
+MAX_DEPTH = 32
+
+ClientId = Annotated[str, Meta(min_length=1, max_length=128)]
+Emoji = Annotated[str, Meta(min_length=1, max_length=64)]
+Seq = Annotated[int, Meta(ge=0)]
+Limit = Annotated[int, Meta(ge=1, le=100)]
+Epoch = Annotated[str, Meta(max_length=64)]
+
+
+class Expect(msgspec.Struct, frozen=True):
+    """What the sender believed when they wrote; the message is refused when it no longer holds."""
+
+    owner_version: int | None = None
+    seq: int | None = None
+
+
+class Command(msgspec.Struct, frozen=True, kw_only=True, tag_field="type"):
+    """The base of all client frames. ``ref`` comes back on the one terminal reply."""
+
+    ref: Ref = None
+
+
+class Auth(Command, frozen=True, tag="auth"):
+    token: str
+
+
+class SubscribeRoom(msgspec.Struct, frozen=True):
+    id: RoomId
+    epoch: Epoch | None = None
+    since: Seq | None = None
+
+
+class Subscribe(Command, frozen=True, tag="subscribe"):
+    rooms: Annotated[list[SubscribeRoom], Meta(min_length=1, max_length=100)]
+
+
+class Unsubscribe(Command, frozen=True, tag="unsubscribe"):
+    rooms: Annotated[list[RoomId], Meta(max_length=200)]
+
+
+class Draft(msgspec.Struct, frozen=True, kw_only=True):
+    """A message as its sender asks for it; the same shape on the socket and over REST."""
+
+    content: str
+    client_id: ClientId | None = None
+    kind: Annotated[str, Meta(min_length=1, max_length=32)] = "text"
+    metadata: dict[str, Any] = {}
+    reply_to: MessageId | None = None
+    thread: MessageId | None = None
+    mentions: Annotated[list[UserId], Meta(max_length=50)] = []
+    attachments: Annotated[list[str], Meta(max_length=20)] = []
+    expect: Expect | None = None
+
+
+class Send(Draft, frozen=True, kw_only=True, tag_field="type", tag="send"):
+    room: RoomId
+    ref: Ref = None
+
+
+class Edit(Command, frozen=True, tag="edit"):
+    message: MessageId
+    content: str
+
+
+class Delete(Command, frozen=True, tag="delete"):
+    message: MessageId
+
+
+class React(Command, frozen=True, tag="react"):
+    message: MessageId
+    emoji: Emoji
+
+
+class Unreact(Command, frozen=True, tag="unreact"):
+    message: MessageId
+    emoji: Emoji
+
+
+class Pin(Command, frozen=True, tag="pin"):
+    message: MessageId
+
+
+class Unpin(Command, frozen=True, tag="unpin"):
+    message: MessageId
+
+
+class Read(Command, frozen=True, tag="read"):
+    room: RoomId
+    seq: Seq
+
+
+class Delivered(Command, frozen=True, tag="delivered"):
+    room: RoomId
+    seq: Seq
+
+
+class Typing(Command, frozen=True, tag="typing"):
+    room: RoomId
+    on: bool
+
+
+class History(Command, frozen=True, tag="history"):
+    room: RoomId
+    before: Seq | None = None
+    after: Seq | None = None
+    around: Seq | None = None
+    limit: Limit = 50
+
+
+class Escalate(Command, frozen=True, tag="escalate"):
+    room: RoomId
+    reason: Annotated[str, Meta(max_length=200)] = "asked_human"
+
+
+class Stop(Command, frozen=True, tag="stop"):
+    room: RoomId
+    turn: str
+
+
+class Refresh(Command, frozen=True, tag="refresh"):
+    token: str
+
+
+class Ping(Command, frozen=True, tag="ping"):
+    pass
+
+
+class Pong(Command, frozen=True, tag="pong"):
+    pass
+
+
+AnyCommand = (
+    Auth | Subscribe | Unsubscribe | Send | Edit | Delete | React | Unreact | Pin | Unpin | Read
+    | Delivered | Typing | History | Escalate | Stop | Refresh | Ping | Pong
+)  # fmt: skip
+COMMANDS: tuple[type[Command] | type[Send], ...] = (
+    Auth, Subscribe, Unsubscribe, Send, Edit, Delete, React, Unreact, Pin, Unpin, Read,
+    Delivered, Typing, History, Escalate, Stop, Refresh, Ping, Pong,
+)  # fmt: skip
+TYPES = frozenset(str(c.__struct_config__.tag) for c in COMMANDS)
+
+_decoder = msgspec.json.Decoder(AnyCommand)
+
+
+class _Head(msgspec.Struct):
+    type: Any = None
+    ref: Any = None
+
+
+_head = msgspec.json.Decoder(_Head)
+
+
+def decode(frame: str | bytes) -> AnyCommand:
+    """Read one client frame.
+
+    Raises:
+        TooLarge: More than 64 KiB.
+        TooDeep: Nested deeper than 32 levels.
+        UnknownType: JSON, but no frame of ours.
+        Invalid: Anything else; ``details["ref"]`` holds the frame's ``ref`` where it could be read.
+    """
+    if len(frame) > MAX_FRAME_BYTES:
+        raise TooLarge("A frame may hold 64 KiB.", max_bytes=MAX_FRAME_BYTES)
+    try:
+        command = _decoder.decode(frame)
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
+        raise _explained(frame, error) from None
+    if type(command) is Send and command.metadata:
+        check_depth(command.metadata)
+    return command
+
+
+def _explained(frame: str | bytes, error: Exception) -> Invalid:
+    if isinstance(error, RecursionError):
+        return TooDeep(max_depth=MAX_DEPTH)
+    if not isinstance(error, msgspec.ValidationError):
+        return Invalid(f"This is not a JSON object in UTF-8: {error}")
+    try:
+        head = _head.decode(frame)
+    except (msgspec.DecodeError, RecursionError):
+        return Invalid("A frame is a JSON object with a type.")
+    ref = head.ref if isinstance(head.ref, (str, int)) and not isinstance(head.ref, bool) else None
+    if not isinstance(head.type, str):
+        return Invalid("A frame needs a type.", ref=ref)
+    if head.type not in TYPES:
+        return UnknownType(f"There is no frame of type {head.type[:40]!r}.", ref=ref, known=sorted(TYPES))
+    return Invalid(str(error), ref=ref)
+
+
+def check_depth(value: Any, limit: int = MAX_DEPTH) -> None:
+    """Refuse what is nested deeper than ``limit``, without recursion of our own.
+
+    Raises:
+        TooDeep: It is.
+    """
+    level: list[Any] = [value]
+    for _ in range(limit):
+        level = [
+            inner
+            for outer in level
+            for inner in (outer.values() if isinstance(outer, dict) else outer)
+            if isinstance(inner, (dict, list))
+        ]
+        if not level:
+            return
+    raise TooDeep(max_depth=limit)
