@@ -1,0 +1,327 @@
+"""PostgreSQL: one asyncpg pool, shared by hand-written SQL and the ORM.
+
+Promises: a connection that was lost is replaced by itself at the next use; a cancelled caller
+leaves no open transaction and no missing connection behind; ids (``uuid`` columns) travel as text.
+
+Nothing here changes the state of a session (no SET, LISTEN or advisory lock), which is why giving
+a connection back costs no round trip. Whoever needs such state opens a connection of its own,
+as the migrations do.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, TypeVar
+
+import asyncpg
+from tortoise.backends.asyncpg.client import AsyncpgDBClient
+
+from deskbell.store.failures import (
+    ConstraintKind,
+    OutcomeUnknown,
+    StoreConflict,
+    StoreError,
+    StoreIntegrity,
+    StoreMisuse,
+    StoreUnavailable,
+)
+from deskbell.store.orm import OrmClient
+from deskbell.store.sessions import Dialect, Row, checked_insert, see_through
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+ACQUIRE_TIMEOUT_S = 5.0
+ROLLBACK_TIMEOUT_S = 5.0
+IDLE_IN_TRANSACTION_MS = 60_000
+
+_KINDS: dict[str, ConstraintKind] = {
+    "23502": "not_null",
+    "23503": "foreign_key",
+    "23505": "unique",
+    "23514": "check",
+}
+# The server ends the connection with these: administrator, crash, restart, database gone, idle too long.
+_LOST = {"57P01", "57P02", "57P03", "57P04", "57P05", "25P03", "25P04"}
+_CONFLICTS = {"40001", "40P01", "55P03"}
+
+
+def translated(error: BaseException, *, lost: type[StoreError], read_only: bool = False) -> StoreError:
+    """The failure in our words. ``lost`` is what losing the connection means at this moment."""
+    if isinstance(error, StoreError):
+        return error
+    if isinstance(error, asyncpg.PostgresError):
+        state = error.sqlstate or ""
+        message = f"{error} [{state}]"
+        if state.startswith("23"):
+            return StoreIntegrity(message, kind=_KINDS.get(state, "other"), constraint=error.constraint_name)
+        if state in _CONFLICTS or isinstance(error, asyncpg.InvalidCachedStatementError):
+            return StoreConflict(message)
+        if state.startswith("08") or state in _LOST or state == "40003":
+            return lost(message)
+        if state.startswith(("53", "58")) or state == "57014":
+            return StoreUnavailable(message)  # out of something, or over the statement timeout: rolled back
+        if state == "25006" and not read_only:
+            return StoreUnavailable(message)  # this server has become a standby
+        return StoreMisuse(message)
+    if isinstance(error, asyncpg.OutdatedSchemaCacheError):
+        return StoreConflict(str(error))
+    if isinstance(error, asyncpg.InterfaceError):
+        return StoreMisuse(str(error))
+    if isinstance(error, OSError | TimeoutError | EOFError | asyncpg.InternalClientError):
+        return lost(f"{type(error).__name__}: {error}")
+    return StoreMisuse(f"{type(error).__name__}: {error}")
+
+
+def affected(status: str) -> int:
+    """``"INSERT 0 5"`` and ``"UPDATE 5"`` are 5; ``"CREATE TABLE"`` is 0."""
+    last = status.rsplit(" ", 1)[-1]
+    return int(last) if last.isdigit() else 0
+
+
+async def prepare(con: Any) -> None:
+    """Make a new connection exchange ids as text."""
+    await con.set_type_codec("uuid", encoder=str, decoder=str, schema="pg_catalog", format="text")
+
+
+async def incarnation_of(con: Any) -> str:
+    """The timeline and the random value of the data behind this connection; empty without a schema."""
+    if await con.fetchval("SELECT to_regclass('installation')") is None:
+        return ""
+    value = await con.fetchval("SELECT incarnation FROM installation WHERE id = 1")
+    try:
+        # A promoted standby continues on a new timeline: it may lack the last transactions.
+        timeline = await con.fetchval("SELECT substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8)")
+    except asyncpg.PostgresError:
+        timeline = "0"  # a standby, or a service that keeps its WAL to itself
+    return f"{int(timeline, 16):x}-{value or ''}"
+
+
+class PostgresSession:
+    """One held connection."""
+
+    def __init__(self, con: Any, *, lost: type[StoreError], read_only: bool = False) -> None:
+        self._con = con
+        self._lost = lost
+        self._read_only = read_only
+
+    async def _run(self, call: Callable[..., Awaitable[T]], *args: object) -> T:
+        try:
+            return await call(*args)
+        except (Exception, TimeoutError) as error:
+            if isinstance(error, asyncpg.InterfaceError) and self._con.is_closed():
+                raise self._lost(str(error)) from error
+            if isinstance(error, TimeoutError | asyncpg.InternalClientError):
+                self._con.terminate()  # it stopped answering: what it would say now belongs to nobody
+            raise translated(error, lost=self._lost, read_only=self._read_only) from error
+
+    async def fetch(self, sql: str, args: Sequence[object]) -> Sequence[Row]:
+        rows: Sequence[Row] = await self._run(self._con.fetch, sql, *args)
+        return rows
+
+    async def fetchrow(self, sql: str, args: Sequence[object]) -> Row | None:
+        row: Row | None = await self._run(self._con.fetchrow, sql, *args)
+        return row
+
+    async def execute(self, sql: str, args: Sequence[object]) -> int:
+        return affected(await self._run(self._con.execute, sql, *args))
+
+    async def insert_many(self, table: str, columns: Mapping[str, str], rows: Sequence[Sequence[object]]) -> None:
+        checked_insert(table, columns, rows)
+        if not rows:
+            return
+        arrays = ", ".join(f"${n}::{kind}[]" for n, kind in enumerate(columns.values(), 1))
+        sql = f"INSERT INTO {table} ({', '.join(columns)}) SELECT * FROM unnest({arrays})"
+        await self._run(self._con.execute, sql, *(list(column) for column in zip(*rows, strict=True)))
+
+    async def command(self, sql: str) -> None:
+        await self._run(self._con.execute, sql)
+
+    async def orm_query(self, sql: str, values: Sequence[object]) -> tuple[int, Sequence[Row]]:
+        if sql.lstrip()[:6].upper() in ("INSERT", "UPDATE", "DELETE") and " RETURNING " not in sql.upper():
+            return affected(await self._run(self._con.execute, sql, *values)), []
+        rows: Sequence[Row] = await self._run(self._con.fetch, sql, *values)
+        return len(rows), rows
+
+    async def orm_insert(self, sql: str, values: Sequence[object]) -> Any:
+        return await self._run(self._con.fetchrow, sql, *values)
+
+    async def orm_many(self, sql: str, rows: Sequence[Sequence[object]]) -> None:
+        await self._run(self._con.executemany, sql, rows)
+
+
+async def _nothing_to_reset(_con: Any) -> None:
+    """See the module's docstring; asyncpg itself still rolls back a transaction left open."""
+
+
+class PostgresBackend:
+    """The pool, and transactions that survive cancellation."""
+
+    dialect: Dialect = "postgresql"
+    orm_engine = __name__
+
+    def __init__(self) -> None:
+        self._pool: Any = None
+        self._incarnation = ""
+
+    @classmethod
+    async def open(
+        cls, url: str, *, pool_size: int, lock_timeout_ms: int, statement_timeout_ms: int
+    ) -> PostgresBackend:
+        """Connect once, so that a wrong address is known now.
+
+        Raises:
+            StoreUnavailable: Nobody answers there, or lets us in.
+        """
+        self = cls()
+        try:
+            self._pool = await asyncpg.create_pool(
+                url,
+                min_size=1,
+                max_size=pool_size,
+                init=self._init_connection,
+                reset=_nothing_to_reset,
+                timeout=ACQUIRE_TIMEOUT_S,
+                # The server's own timeout comes first; this one is for a server that fell silent.
+                command_timeout=statement_timeout_ms / 1000 + 5,
+                server_settings={
+                    "application_name": "deskbell",
+                    "lock_timeout": str(lock_timeout_ms),
+                    "statement_timeout": str(statement_timeout_ms),
+                    "idle_in_transaction_session_timeout": str(IDLE_IN_TRANSACTION_MS),
+                },
+            )
+        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
+            raise StoreUnavailable(f"PostgreSQL cannot be reached: {error}") from error
+        return self
+
+    async def _init_connection(self, con: Any) -> None:
+        await prepare(con)
+        # Asked anew on every connection: after a fail-over or a restored backup all connections are new.
+        self._incarnation = await incarnation_of(con)
+
+    @property
+    def incarnation(self) -> str:
+        return self._incarnation
+
+    async def read_incarnation(self) -> None:
+        con = await self._acquire()
+        try:
+            self._incarnation = await incarnation_of(con)
+        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+            raise translated(error, lost=StoreUnavailable) from error
+        finally:
+            await self._release(con)
+
+    async def _acquire(self) -> Any:
+        if self._pool is None:
+            raise StoreUnavailable("the store is closed")
+        try:
+            return await self._pool.acquire(timeout=ACQUIRE_TIMEOUT_S)
+        except TimeoutError as error:
+            raise StoreUnavailable(f"no connection became free within {ACQUIRE_TIMEOUT_S:.0f} s") from error
+        except (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError, EOFError) as error:
+            raise StoreUnavailable(f"PostgreSQL cannot be reached: {error}") from error
+
+    async def _release(self, con: Any) -> None:
+        lost = con.is_closed()
+        try:
+            await self._pool.release(con, timeout=ROLLBACK_TIMEOUT_S)
+        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
+            log.warning("a connection was dropped while it was given back: %s", error)
+            lost = True
+        if lost and not self._pool.is_closing():
+            # Its neighbours probably died with it; each is replaced when it is next taken.
+            await self._pool.expire_connections()
+
+    @asynccontextmanager
+    async def once(self, *, writes: bool) -> AsyncIterator[PostgresSession]:
+        con = await self._acquire()
+        try:
+            yield PostgresSession(con, lost=OutcomeUnknown if writes else StoreUnavailable)
+        finally:
+            await self._release(con)
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[PostgresSession]:
+        con = await self._acquire()
+        try:
+            session = PostgresSession(con, lost=StoreUnavailable)
+            try:
+                await see_through(session.command("BEGIN"))
+                yield session
+            except BaseException:
+                await see_through(self._roll_back(con))
+                raise
+            else:
+                await see_through(self._commit(con))
+        finally:
+            await self._release(con)
+
+    @asynccontextmanager
+    async def snapshot(self) -> AsyncIterator[PostgresSession]:
+        con = await self._acquire()
+        try:
+            session = PostgresSession(con, lost=StoreUnavailable, read_only=True)
+            try:
+                await see_through(session.command("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"))
+                yield session
+            finally:
+                await see_through(self._roll_back(con))
+        finally:
+            await self._release(con)
+
+    async def _commit(self, con: Any) -> None:
+        session = PostgresSession(con, lost=OutcomeUnknown)
+        try:
+            status = await session._run(con.execute, "COMMIT")
+        except StoreError:
+            await self._roll_back(con)
+            raise
+        if status != "COMMIT":  # PostgreSQL answers ROLLBACK, and no error, to the COMMIT of a failed transaction
+            raise StoreMisuse("the transaction had failed; its error was swallowed inside the block")
+
+    async def _roll_back(self, con: Any) -> None:
+        """Never raises: a connection that cannot even roll back is thrown away."""
+        if con.is_closed():
+            return
+        try:
+            await con.execute("ROLLBACK", timeout=ROLLBACK_TIMEOUT_S)
+        except (Exception, asyncio.CancelledError) as error:
+            log.warning("a rollback failed, the connection is dropped: %s", error)
+            con.terminate()
+
+    async def now_us(self) -> int:
+        async with self.once(writes=False) as session:
+            row = await session.fetchrow(NOW_US, ())
+            assert row is not None
+            return int(row["now_us"])
+
+    async def close(self) -> None:
+        pool, self._pool = self._pool, None
+        if pool is None:
+            return
+        try:
+            await asyncio.wait_for(pool.close(), 10)
+        except (TimeoutError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            log.warning("the pool did not close in peace: %s", error)
+            pool.terminate()
+
+
+NOW_US = "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint AS now_us"
+
+
+class PostgresClient(OrmClient):
+    """What Tortoise talks to; the connections are the backend's."""
+
+    query_class = AsyncpgDBClient.query_class
+    executor_class = AsyncpgDBClient.executor_class
+    schema_generator = AsyncpgDBClient.schema_generator
+    capabilities = AsyncpgDBClient.capabilities
+
+
+client_class = PostgresClient
