@@ -182,7 +182,7 @@ def decode(frame: str | bytes) -> AnyCommand:
     if len(frame) > MAX_FRAME_BYTES:
         raise TooLarge("A frame may hold 64 KiB.", max_bytes=MAX_FRAME_BYTES)
     try:
-        command = _decoder.decode(frame)
+        command: AnyCommand = _decoder.decode(frame)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
         raise _explained(frame, error) from None
     if type(command) is Send and command.metadata:

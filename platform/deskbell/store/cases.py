@@ -1,0 +1,176 @@
+"""Reading and writing cases. Only :class:`deskbell.store.change.Change` calls :func:`put`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+import msgspec
+
+from deskbell.clock import to_us
+from deskbell.ids import CaseId, RoomId, TenantId, UserId
+from deskbell.model.records import Case
+from deskbell.store import rows
+from deskbell.store.database import Queries
+
+_CASE = f"SELECT {rows.CASE_COLUMNS} FROM cases c"
+OPEN = "('waiting', 'assigned', 'snoozed')"
+
+
+def _us(moment: datetime | None) -> int | None:
+    return None if moment is None else to_us(moment)
+
+
+async def get(db: Queries, tenant: TenantId, case: CaseId) -> Case | None:
+    row = await db.fetchrow(f"{_CASE} WHERE c.tenant_id = $1 AND c.id = $2", tenant, case)
+    if row is None:
+        return None
+    found = rows.case(row)
+    return msgspec.structs.replace(found, position=await position(db, tenant, found))
+
+
+async def open_of_room(db: Queries, tenant: TenantId, room: RoomId) -> Case | None:
+    """The room's case that is not over."""
+    row = await db.fetchrow(f"{_CASE} WHERE c.tenant_id = $1 AND c.room_id = $2 AND c.status IN {OPEN}", tenant, room)
+    return None if row is None else rows.case(row)
+
+
+async def latest_of_room(db: Queries, tenant: TenantId, room: RoomId) -> Case | None:
+    row = await db.fetchrow(
+        f"{_CASE} WHERE c.tenant_id = $1 AND c.room_id = $2 ORDER BY c.opened_at DESC, c.id DESC LIMIT 1", tenant, room
+    )
+    return None if row is None else rows.case(row)
+
+
+async def position(db: Queries, tenant: TenantId, case: Case) -> int | None:
+    """The place in line, from 1: higher priority first, then who has waited longer. None: not waiting."""
+    if case.status != "waiting" or case.waiting_since is None:
+        return None
+    ahead = await db.fetchval(
+        "SELECT count(*) FROM cases WHERE tenant_id = $1 AND status = 'waiting' AND team = $2 AND id <> $5"
+        " AND (priority > $3 OR (priority = $3 AND (waiting_since < $4 OR (waiting_since = $4 AND id < $5))))",
+        tenant,
+        case.team,
+        case.priority,
+        _us(case.waiting_since),
+        case.id,
+    )
+    return int(ahead) + 1
+
+
+async def waiting(db: Queries, tenant: TenantId, team: str, limit: int = 200) -> list[Case]:
+    """A team's line, first in line first, with positions."""
+    found = await db.fetch(
+        f"{_CASE} WHERE c.tenant_id = $1 AND c.status = 'waiting' AND c.team = $2"
+        " ORDER BY c.priority DESC, c.waiting_since, c.id LIMIT $3",
+        tenant,
+        team,
+        limit,
+    )
+    return [rows.case(row, number) for number, row in enumerate(found, 1)]
+
+
+async def listed(
+    db: Queries,
+    tenant: TenantId,
+    *,
+    statuses: Sequence[str],
+    agent: UserId | None = None,
+    teams: Sequence[str] | None = None,
+    limit: int = 50,
+    offset: int = 0,
+) -> list[Case]:
+    """Cases of some states, the longest waiting of the highest priority first."""
+    where = ["c.tenant_id = $1", "c.status = ANY($2::text[])"]
+    args: list[object] = [tenant, list(statuses)]
+    if agent is not None:
+        args.append(agent)
+        where.append(f"c.agent = ${len(args)}")
+    if teams is not None:
+        args.append(list(teams))
+        where.append(f"c.team = ANY(${len(args)}::text[])")
+    args += [limit, offset]
+    found = await db.fetch(
+        f"{_CASE} WHERE {' AND '.join(where)} ORDER BY c.priority DESC, COALESCE(c.waiting_since, c.opened_at), c.id"
+        f" LIMIT ${len(args) - 1} OFFSET ${len(args)}",
+        *args,
+    )
+    return [rows.case(row) for row in found]
+
+
+async def due(db: Queries, now_us: int, limit: int) -> list[tuple[TenantId, CaseId, RoomId]]:
+    """Cases whose deadline has passed, the longest overdue first."""
+    found = await db.fetch(
+        f"SELECT tenant_id, id, room_id FROM cases WHERE deadline_at <= $1 AND status IN {OPEN}"
+        " ORDER BY deadline_at LIMIT $2",
+        now_us,
+        limit,
+    )
+    return [(row["tenant_id"], row["id"], row["room_id"]) for row in found]
+
+
+async def load(db: Queries, tenant: TenantId, agents: Sequence[UserId]) -> dict[UserId, int]:
+    """How many assigned cases each agent has."""
+    found = await db.fetch(
+        "SELECT agent, count(*) AS cases FROM cases WHERE tenant_id = $1 AND status = 'assigned'"
+        " AND agent = ANY($2::uuid[]) GROUP BY agent",
+        tenant,
+        list(agents),
+    )
+    return {row["agent"]: row["cases"] for row in found}
+
+
+async def recent_waits_s(db: Queries, tenant: TenantId, team: str, limit: int = 20) -> list[float]:
+    """How long the last answered visitors of a team had waited for a person, in seconds."""
+    found = await db.fetch(
+        "SELECT opened_at, first_response_at FROM cases WHERE tenant_id = $1 AND team = $2"
+        " AND first_response_at IS NOT NULL ORDER BY first_response_at DESC LIMIT $3",
+        tenant,
+        team,
+        limit,
+    )
+    return [(row["first_response_at"] - row["opened_at"]) / 1_000_000 for row in found]
+
+
+async def without_deadline(db: Queries) -> list[CaseId]:
+    """Waiting cases that nothing will ever happen to. There are none; a check asks."""
+    return [
+        row["id"] for row in await db.fetch("SELECT id FROM cases WHERE status = 'waiting' AND deadline_at IS NULL")
+    ]
+
+
+async def put(db: Queries, tenant: TenantId, case: Case, now_us: int) -> None:
+    await db.execute(
+        "INSERT INTO cases (tenant_id, id, room_id, status, reason, priority, team, agent, step, opened_at,"
+        " waiting_since, deadline_at, first_response_at, resolved_at, snoozed_until, handover, rating, rating_comment,"
+        " merged_into, version, changed_at)"
+        " VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14,$15,$16,$17,$18,$19,$20,$21)"
+        " ON CONFLICT (tenant_id, id) DO UPDATE SET status = excluded.status, reason = excluded.reason,"
+        " priority = excluded.priority, team = excluded.team, agent = excluded.agent, step = excluded.step,"
+        " waiting_since = excluded.waiting_since, deadline_at = excluded.deadline_at,"
+        " first_response_at = excluded.first_response_at, resolved_at = excluded.resolved_at,"
+        " snoozed_until = excluded.snoozed_until, handover = excluded.handover, rating = excluded.rating,"
+        " rating_comment = excluded.rating_comment, merged_into = excluded.merged_into, version = excluded.version,"
+        " changed_at = excluded.changed_at",
+        tenant,
+        case.id,
+        case.room,
+        case.status,
+        case.reason,
+        case.priority,
+        case.team,
+        case.agent,
+        case.step,
+        _us(case.opened_at),
+        _us(case.waiting_since),
+        _us(case.deadline_at),
+        _us(case.first_response_at),
+        _us(case.resolved_at),
+        _us(case.snoozed_until),
+        None if case.handover is None else msgspec.json.encode(case.handover).decode(),
+        case.rating,
+        case.rating_comment,
+        None if case.merged_into is None else case.merged_into,
+        case.version,
+        now_us,
+    )

@@ -1,0 +1,288 @@
+"""Reading rooms: their rows, their members, what changed, which moved.
+
+Nothing here writes but the high-water marks of reading, which take no ``seq`` and no lock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from deskbell.ids import RoomId, TenantId, UserId
+from deskbell.model.records import Membership, Participant, Room
+from deskbell.store import rows
+from deskbell.store.database import Queries
+
+_ROOM = f"SELECT {rows.ROOM_COLUMNS} FROM rooms r"
+_MEMBER = f"SELECT {rows.MEMBER_COLUMNS}, {rows.USER_COLUMNS} FROM participants p"
+_WITH_USER = "JOIN users u ON u.tenant_id = p.tenant_id AND u.id = p.user_id"
+
+COUNTED_TO = 100
+"""Unread counts stop here; a client shows "99+"."""
+
+PRIVILEGED_ROLES = ("owner", "admin", "moderator", "agent", "bot")
+
+
+async def get(db: Queries, tenant: TenantId, room: RoomId) -> Room | None:
+    row = await db.fetchrow(f"{_ROOM} WHERE r.tenant_id = $1 AND r.id = $2", tenant, room)
+    return None if row is None else rows.room(row)
+
+
+async def by_key(db: Queries, tenant: TenantId, channel_type: str, key: str) -> Room | None:
+    row = await db.fetchrow(
+        f"{_ROOM} WHERE r.tenant_id = $1 AND r.channel_type = $2 AND r.key = $3", tenant, channel_type, key
+    )
+    return None if row is None else rows.room(row)
+
+
+async def of_customer(db: Queries, tenant: TenantId, customer: UserId, limit: int) -> list[Room]:
+    """The support rooms of a visitor, newest first."""
+    found = await db.fetch(
+        f"{_ROOM} WHERE r.tenant_id = $1 AND r.customer = $2 AND r.backstage_of IS NULL"
+        " ORDER BY r.created_at DESC LIMIT $3",
+        tenant,
+        customer,
+        limit,
+    )
+    return [rows.room(row) for row in found]
+
+
+async def get_with_member(
+    db: Queries, tenant: TenantId, room: RoomId, user: UserId
+) -> tuple[Room, Membership | None] | None:
+    """A room and the place of ``user`` in it, in one query."""
+    row = await db.fetchrow(
+        f"SELECT {rows.ROOM_COLUMNS}, p.role AS p_role, p.state AS p_state, p.visible_from AS p_visible_from,"
+        " p.muted_until AS p_muted_until, p.changed_seq AS p_changed_seq, p.joined_at AS p_joined_at,"
+        " p.last_read_seq AS p_read, p.last_delivered_seq AS p_delivered, p.unread_from AS p_unread_from"
+        " FROM rooms r LEFT JOIN participants p"
+        " ON p.tenant_id = r.tenant_id AND p.room_id = r.id AND p.user_id = $3"
+        " WHERE r.tenant_id = $1 AND r.id = $2",
+        tenant,
+        room,
+        user,
+    )
+    if row is None:
+        return None
+    member = None
+    if row["p_role"] is not None:
+        member = Membership(
+            room, user, row["p_role"], row["p_state"], row["p_visible_from"], row["p_muted_until"],
+            row["p_changed_seq"], row["p_joined_at"], row["p_read"], row["p_delivered"], row["p_unread_from"],
+        )  # fmt: skip
+    return rows.room(row), member
+
+
+async def member(db: Queries, tenant: TenantId, room: RoomId, user: UserId) -> Membership | None:
+    row = await db.fetchrow(
+        f"SELECT {rows.MEMBER_COLUMNS} FROM participants p"
+        " WHERE p.tenant_id = $1 AND p.room_id = $2 AND p.user_id = $3",
+        tenant,
+        room,
+        user,
+    )
+    return None if row is None else rows.membership(row)
+
+
+async def participants(
+    db: Queries, tenant: TenantId, room: RoomId, *, counted_for: UserId | None = None, limit: int = 1000
+) -> list[Participant]:
+    """Who is in the room now. ``counted_for``: only roles above member and this user (counted rosters)."""
+    if counted_for is None:
+        found = await db.fetch(
+            f"{_MEMBER} {_WITH_USER} WHERE p.tenant_id = $1 AND p.room_id = $2 AND p.state = 'joined'"
+            " ORDER BY p.joined_at, p.user_id LIMIT $3",
+            tenant,
+            room,
+            limit,
+        )
+    else:
+        found = await db.fetch(
+            f"{_MEMBER} {_WITH_USER} WHERE p.tenant_id = $1 AND p.room_id = $2 AND p.state = 'joined'"
+            " AND (p.role = ANY($3::text[]) OR p.user_id = $4) ORDER BY p.joined_at, p.user_id LIMIT $5",
+            tenant,
+            room,
+            list(PRIVILEGED_ROLES),
+            counted_for,
+            limit,
+        )
+    return [rows.participant(rows.membership(row), rows.public_user(row)) for row in found]
+
+
+async def participants_changed(
+    db: Queries, tenant: TenantId, room: RoomId, since: int, limit: int, *, counted_for: UserId | None = None
+) -> list[Participant]:
+    """Places that changed after ``since``, also those who left, in the order of the change."""
+    only = "" if counted_for is None else " AND (p.role = ANY($5::text[]) OR p.user_id = $6)"
+    extra: tuple[object, ...] = () if counted_for is None else (list(PRIVILEGED_ROLES), counted_for)
+    found = await db.fetch(
+        f"{_MEMBER} {_WITH_USER} WHERE p.tenant_id = $1 AND p.room_id = $2 AND p.changed_seq > $3{only}"
+        " ORDER BY p.changed_seq LIMIT $4",
+        tenant,
+        room,
+        since,
+        limit,
+        *extra,
+    )
+    return [rows.participant(rows.membership(row), rows.public_user(row)) for row in found]
+
+
+async def participant_count(db: Queries, tenant: TenantId, room: RoomId) -> int:
+    return int(
+        await db.fetchval(
+            "SELECT count(*) FROM participants WHERE tenant_id = $1 AND room_id = $2 AND state = 'joined'",
+            tenant,
+            room,
+        )
+    )
+
+
+async def reads(
+    db: Queries, tenant: TenantId, room: RoomId, *, only: UserId | None = None, limit: int = 200
+) -> dict[UserId, tuple[int, int]]:
+    """``{user: (last_read_seq, last_delivered_seq)}`` of the joined members, or of one."""
+    found = await db.fetch(
+        "SELECT user_id, last_read_seq, last_delivered_seq FROM participants"
+        " WHERE tenant_id = $1 AND room_id = $2 AND state = 'joined'"
+        + (" AND user_id = $4" if only is not None else "")
+        + " ORDER BY user_id LIMIT $3",
+        tenant,
+        room,
+        limit,
+        *(() if only is None else (only,)),
+    )
+    return {row["user_id"]: (row["last_read_seq"], row["last_delivered_seq"]) for row in found}
+
+
+@dataclass(frozen=True)
+class Mark:
+    """How far a user has read, and how far messages reached a device of theirs."""
+
+    tenant: TenantId
+    room: RoomId
+    user: UserId
+    read_seq: int
+    delivered_seq: int
+
+
+async def move_marks(db: Queries, marks: Sequence[Mark]) -> None:
+    """Move high-water marks up, all in one statement; none moves back, none passes the tip."""
+    await db.execute(
+        "UPDATE participants AS p SET"
+        " last_read_seq = GREATEST(p.last_read_seq, LEAST(k.read_seq, r.seq)),"
+        " last_delivered_seq = GREATEST(p.last_delivered_seq, LEAST(k.delivered_seq, r.seq)),"
+        " unread_from = CASE WHEN LEAST(k.read_seq, r.seq) >= p.unread_from THEN NULL ELSE p.unread_from END"
+        " FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::bigint[], $5::bigint[])"
+        " AS k(tenant_id, room_id, user_id, read_seq, delivered_seq), rooms r"
+        " WHERE p.tenant_id = k.tenant_id AND p.room_id = k.room_id AND p.user_id = k.user_id"
+        " AND r.tenant_id = k.tenant_id AND r.id = k.room_id AND p.state = 'joined'",
+        [mark.tenant for mark in marks],
+        [mark.room for mark in marks],
+        [mark.user for mark in marks],
+        [mark.read_seq for mark in marks],
+        [mark.delivered_seq for mark in marks],
+    )
+
+
+@dataclass(frozen=True)
+class InboxEntry:
+    """One of a user's rooms, with what they have not read, counted to :data:`COUNTED_TO`."""
+
+    room: Room
+    member: Membership
+    unread: int
+    mentioned: bool
+
+
+async def inbox(
+    db: Queries,
+    tenant: TenantId,
+    user: UserId,
+    *,
+    limit: int,
+    before_us: int | None = None,
+    changed_since_us: int = 0,
+    channel_type: str | None = None,
+) -> list[InboxEntry]:
+    """The rooms a user is in, latest activity first; ``before_us`` continues a list.
+
+    Unread is what others wrote above the mark, not deleted, not from the platform: never
+    ``tip - mark``, since ``seq`` counts reactions and joins too.
+    """
+    found = await db.fetch(
+        f"SELECT {rows.ROOM_COLUMNS}, p.role AS p_role, p.state AS p_state, p.visible_from AS p_visible_from,"
+        " p.muted_until AS p_muted_until, p.changed_seq AS p_changed_seq, p.joined_at AS p_joined_at,"
+        " p.last_read_seq AS p_read, p.last_delivered_seq AS p_delivered, p.unread_from AS p_unread_from,"
+        " (SELECT count(*) FROM (SELECT 1 AS one FROM messages m WHERE m.tenant_id = p.tenant_id"
+        "  AND m.room_id = p.room_id AND m.seq > p.last_read_seq AND m.seq > p.visible_from"
+        "  AND m.sender_id <> p.user_id AND m.deleted_at IS NULL AND m.kind <> 'system'"
+        f"  LIMIT {COUNTED_TO}) AS some) AS unread,"
+        " (SELECT count(*) FROM (SELECT 1 AS one FROM messages m WHERE m.tenant_id = p.tenant_id"
+        "  AND m.room_id = p.room_id AND m.seq > p.last_read_seq AND m.seq > p.visible_from AND m.deleted_at IS NULL"
+        "  AND m.mentions LIKE $4 LIMIT 1) AS some) AS mentioned"
+        " FROM participants p JOIN rooms r ON r.tenant_id = p.tenant_id AND r.id = p.room_id"
+        " WHERE p.tenant_id = $1 AND p.user_id = $2 AND p.state = 'joined'"
+        " AND r.active_at < $5 AND r.changed_at >= $6"
+        + (" AND r.channel_type = $7" if channel_type is not None else "")
+        + " ORDER BY r.active_at DESC, r.id DESC LIMIT $3",
+        tenant,
+        user,
+        limit,
+        f'%"{user}"%',
+        before_us if before_us is not None else 2**62,
+        changed_since_us,
+        *(() if channel_type is None else (channel_type,)),
+    )
+    return [
+        InboxEntry(
+            rows.room(row),
+            Membership(
+                row["id"], user, row["p_role"], row["p_state"], row["p_visible_from"], row["p_muted_until"],
+                row["p_changed_seq"], row["p_joined_at"], row["p_read"], row["p_delivered"], row["p_unread_from"],
+            ),
+            row["unread"],
+            bool(row["mentioned"]),
+        )
+        for row in found
+    ]  # fmt: skip
+
+
+async def unread(db: Queries, tenant: TenantId, room: RoomId, user: UserId) -> tuple[int, bool]:
+    """What ``user`` has not read in one room, and whether they are mentioned in it."""
+    row = await db.fetchrow(
+        "SELECT (SELECT count(*) FROM (SELECT 1 AS one FROM messages m WHERE m.tenant_id = p.tenant_id"
+        " AND m.room_id = p.room_id AND m.seq > p.last_read_seq AND m.seq > p.visible_from AND m.sender_id <> p.user_id"
+        f" AND m.deleted_at IS NULL AND m.kind <> 'system' LIMIT {COUNTED_TO}) AS some) AS unread,"
+        " (SELECT count(*) FROM (SELECT 1 AS one FROM messages m WHERE m.tenant_id = p.tenant_id"
+        " AND m.room_id = p.room_id AND m.seq > p.last_read_seq AND m.seq > p.visible_from AND m.deleted_at IS NULL"
+        " AND m.mentions LIKE $4 LIMIT 1) AS some) AS mentioned"
+        " FROM participants p WHERE p.tenant_id = $1 AND p.room_id = $2 AND p.user_id = $3",
+        tenant,
+        room,
+        user,
+        f'%"{user}"%',
+    )
+    return (0, False) if row is None else (row["unread"], bool(row["mentioned"]))
+
+
+async def moved(db: Queries, since_us: int, limit: int = 10_000) -> list[tuple[TenantId, RoomId, int, int, int]]:
+    """The tips of rooms that moved since: ``(tenant, room, seq, epoch, changed_at_us)``, oldest first."""
+    found = await db.fetch(
+        "SELECT tenant_id, id, seq, epoch, changed_at FROM rooms WHERE changed_at >= $1 ORDER BY changed_at LIMIT $2",
+        since_us,
+        limit,
+    )
+    return [(row["tenant_id"], row["id"], row["seq"], row["epoch"], row["changed_at"]) for row in found]
+
+
+async def of_user(db: Queries, tenant: TenantId, user: UserId, limit: int = 500) -> list[tuple[RoomId, int, int]]:
+    """The latest rooms a user is in: ``(room, tip, last_read_seq)``."""
+    found = await db.fetch(
+        "SELECT p.room_id, r.seq, p.last_read_seq FROM participants p"
+        " JOIN rooms r ON r.tenant_id = p.tenant_id AND r.id = p.room_id"
+        " WHERE p.tenant_id = $1 AND p.user_id = $2 AND p.state = 'joined' ORDER BY r.active_at DESC LIMIT $3",
+        tenant,
+        user,
+        limit,
+    )
+    return [(row["room_id"], row["seq"], row["last_read_seq"]) for row in found]

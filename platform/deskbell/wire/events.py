@@ -1,0 +1,34 @@
+"""What happened, as the parts of the platform tell one another: a prepared frame and its address."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from deskbell.ids import TenantId
+
+Topic = Literal["room", "user", "staff"]
+
+
+class Event(msgspec.Struct, frozen=True, array_like=True):
+    """Something to tell the sockets of a room, of a user, or of a tenant's staff.
+
+    ``frame`` is the encoded wire frame that everyone of the topic gets. ``seq`` is the number the
+    change took in its room, 0 for what is ephemeral. ``born`` is the ``seq`` of the message that
+    the frame holds, for those who may only see what came after they joined. ``counts`` says that
+    it is a new message which raises the unread count of all but its ``sender``. ``owner_version``
+    is the fence of a bot's streamed text: who has seen a later one drops it.
+    """
+
+    tenant: TenantId
+    topic: Topic
+    key: str
+    kind: str
+    seq: int
+    frame: bytes
+    born: int = 0
+    counts: bool = False
+    sender: str = ""
+    mentions: tuple[str, ...] = ()
+    owner_version: int = 0
