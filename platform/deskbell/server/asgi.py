@@ -24,7 +24,6 @@ import logging
 import socket
 import struct
 from collections.abc import Awaitable, Callable, Generator, MutableMapping, Sequence
-from http import HTTPStatus
 from typing import Any, Final, cast
 
 import uvicorn
@@ -259,12 +258,6 @@ class SocketProtocol(WebSocketsSansIOProtocol):
 
     def handle_connect(self, event: Request) -> None:
         """Take the secrets out of the request before uvicorn makes a scope and a log line of it."""
-        if not event.path.isascii():
-            response = self.conn.reject(HTTPStatus.BAD_REQUEST, "The address must be percent-encoded ASCII.\n")
-            self.conn.send_response(response)
-            self.handshake_initiated = True
-            self._refuse(b"".join(self.conn.data_to_send()))
-            return
         path, mark, query = event.path.partition("?")
         query, credentials = split_credentials(query)
         event.path = f"{path}{mark}{query}"

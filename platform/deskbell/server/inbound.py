@@ -15,16 +15,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, MutableMapping
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 from urllib.parse import unquote_plus
 
+from quart import Websocket, websocket
 from quart.asgi import ASGIWebsocketConnection
-from quart.signals import websocket_received
+from quart.signals import got_websocket_exception, websocket_received
 
-from deskbell.server.outbound import EXTENSION, SocketHandle
+from deskbell.server.outbound import EXTENSION, SERVER_ERROR, SocketHandle
 
 if TYPE_CHECKING:
-    from hypercorn.typing import ASGIReceiveCallable, WebsocketScope
+    from hypercorn.typing import ASGIReceiveCallable, ASGISendCallable, ASGISendEvent, WebsocketScope
     from quart import Quart
 
 STATE_KEY: Final = "deskbell.credentials"
@@ -100,7 +101,8 @@ class BoundedWebsocketConnection(ASGIWebsocketConnection):
     """Quart's side of a socket, holding at most 16 messages its handler has not received.
 
     Set it as ``app.asgi_websocket_class``. An empty binary message arrives as ``b""``. When the
-    peer leaves, Quart cancels the handler; :attr:`close_code` says then how it left.
+    peer leaves, or we close, Quart cancels the handler; :attr:`close_code` says then how it
+    ended. A handler that fails ends its socket with 4002, where Quart would say 1000, "all done".
     """
 
     def __init__(self, app: Quart, scope: WebsocketScope) -> None:
@@ -109,6 +111,8 @@ class BoundedWebsocketConnection(ASGIWebsocketConnection):
         self.close_code: int | None = None
         """The code the socket ended with, ours or the peer's; None while it is open."""
         self.close_reason = ""
+        self.failed = False
+        """Whether the handler raised."""
         extensions: dict[str, Any] = {**(scope.get("extensions") or {}), CONNECTION_KEY: self}
         scope["extensions"] = extensions
         self._handle: SocketHandle | None = extensions.get(EXTENSION)
@@ -149,3 +153,21 @@ class BoundedWebsocketConnection(ASGIWebsocketConnection):
         finally:
             put.cancel()
             lost.cancel()
+
+    async def handle_websocket(self, websocket: Websocket, send: ASGISendCallable) -> None:
+        """Run the handler, and close for it what it left open."""
+
+        async def say_how_it_ended(event: ASGISendEvent) -> None:
+            if event["type"] == "websocket.close" and self._accepted and self.failed:
+                event = {"type": "websocket.close", "code": SERVER_ERROR, "reason": "server error"}
+            await send(event)
+
+        await super().handle_websocket(websocket, say_how_it_ended)
+
+
+@got_websocket_exception.connect
+async def _note_failure(app: Quart, exception: Exception) -> None:
+    # Asynchronous although it awaits nothing: Quart would run a plain function in a thread.
+    connection = (websocket.scope.get("extensions") or {}).get(CONNECTION_KEY)
+    if connection is not None:
+        cast("BoundedWebsocketConnection", connection).failed = True
