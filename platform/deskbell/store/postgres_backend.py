@@ -101,6 +101,19 @@ async def incarnation_of(con: Any) -> str:
     return f"{int(timeline, 16):x}-{value or ''}"
 
 
+def _gone(con: Any) -> bool:
+    """Whether a held connection was lost; the pool then takes it out of our hands, and asking raises."""
+    try:
+        return bool(con.is_closed())
+    except asyncpg.InterfaceError:
+        return True
+
+
+def _drop(con: Any) -> None:
+    if not _gone(con):
+        con.terminate()
+
+
 class PostgresSession:
     """One held connection."""
 
@@ -112,11 +125,11 @@ class PostgresSession:
     async def _run(self, call: Callable[..., Awaitable[T]], *args: object) -> T:
         try:
             return await call(*args)
-        except (Exception, TimeoutError) as error:
-            if isinstance(error, asyncpg.InterfaceError) and self._con.is_closed():
+        except Exception as error:
+            if isinstance(error, asyncpg.InterfaceError) and _gone(self._con):
                 raise self._lost(str(error)) from error
             if isinstance(error, TimeoutError | asyncpg.InternalClientError):
-                self._con.terminate()  # it stopped answering: what it would say now belongs to nobody
+                _drop(self._con)  # it stopped answering: what it would say now belongs to nobody
             raise translated(error, lost=self._lost, read_only=self._read_only) from error
 
     async def fetch(self, sql: str, args: Sequence[object]) -> Sequence[Row]:
@@ -181,7 +194,7 @@ class PostgresBackend:
         try:
             self._pool = await asyncpg.create_pool(
                 url,
-                min_size=1,
+                min_size=0,  # with a floor, the pool would reconnect in the background, and log each failure
                 max_size=pool_size,
                 init=self._init_connection,
                 reset=_nothing_to_reset,
@@ -195,8 +208,12 @@ class PostgresBackend:
                     "idle_in_transaction_session_timeout": str(IDLE_IN_TRANSACTION_MS),
                 },
             )
-        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
+            await self.read_incarnation()
+        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
             raise StoreUnavailable(f"PostgreSQL cannot be reached: {error}") from error
+        except StoreError:
+            await see_through(self.close())
+            raise
         return self
 
     async def _init_connection(self, con: Any) -> None:
@@ -228,7 +245,7 @@ class PostgresBackend:
             raise StoreUnavailable(f"PostgreSQL cannot be reached: {error}") from error
 
     async def _release(self, con: Any) -> None:
-        lost = con.is_closed()
+        lost = _gone(con)
         try:
             await self._pool.release(con, timeout=ROLLBACK_TIMEOUT_S)
         except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
@@ -287,13 +304,13 @@ class PostgresBackend:
 
     async def _roll_back(self, con: Any) -> None:
         """Never raises: a connection that cannot even roll back is thrown away."""
-        if con.is_closed():
+        if _gone(con):
             return
         try:
             await con.execute("ROLLBACK", timeout=ROLLBACK_TIMEOUT_S)
         except (Exception, asyncio.CancelledError) as error:
             log.warning("a rollback failed, the connection is dropped: %s", error)
-            con.terminate()
+            _drop(con)
 
     async def now_us(self) -> int:
         async with self.once(writes=False) as session:

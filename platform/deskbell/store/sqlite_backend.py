@@ -13,6 +13,7 @@ from ending, as a forgotten ``aiosqlite`` connection would.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import re
 import sqlite3
@@ -141,14 +142,19 @@ class Connection:
     async def run(self, work: Callable[..., T], *args: Any, lost: type[StoreError] = StoreUnavailable) -> T:
         """Run ``work(connection, *args)`` on the thread.
 
-        A caller that is cancelled leaves at once; what has begun on the thread runs to its end,
-        and whatever is asked next waits for that.
+        A caller that is cancelled leaves at once; SQLite is told to give the statement up, and
+        whatever is asked next waits until it has.
         """
         raw = self._raw
         if raw is None:
             raise StoreUnavailable("the store is closed")
         try:
             return await asyncio.get_running_loop().run_in_executor(self._thread, work, raw, *args)
+        except asyncio.CancelledError:
+            # Only the holder's own statement can be running: the next one is queued after this line.
+            with contextlib.suppress(sqlite3.ProgrammingError):  # closed meanwhile
+                raw.interrupt()
+            raise
         except (sqlite3.Error, sqlite3.Warning, OverflowError, ValueError) as error:
             raise translated(error, lost=lost) from error
 
@@ -156,7 +162,7 @@ class Connection:
         raw, self._raw = self._raw, None
         if raw is not None:
             await asyncio.get_running_loop().run_in_executor(self._thread, raw.close)
-        self._thread.shutdown(wait=False)
+        self._thread.shutdown()  # nothing is queued any more: the thread ends at once
 
 
 def _fetch(raw: sqlite3.Connection, sql: str, values: Sequence[Any]) -> tuple[int, list[Any]]:
