@@ -1,0 +1,7 @@
+"""``python -m deskbell.bench``: the same program as ``deskbell bench``."""
+
+import sys
+
+from deskbell.bench.main import main
+
+sys.exit(main())
