@@ -65,6 +65,7 @@ class Desk:
         self.app.websocket("/ws")(self._handle)
         self.app.websocket("/refused")(self._refuse)
         self.app.websocket("/broken")(self._break)
+        self.app.websocket("/brief")(self._say_much_and_leave)
 
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
@@ -96,6 +97,12 @@ class Desk:
     async def _break(self) -> None:
         await websocket.accept()
         raise LookupError("a bug of ours")
+
+    async def _say_much_and_leave(self) -> None:
+        await websocket.accept()
+        outbound = Outbound(websocket.scope["extensions"][EXTENSION])
+        self.outbounds.append(outbound)
+        outbound.write(prepare(b"x" * 700 * KIB))
 
     def _serve(self) -> None:
         with asyncio.Runner(loop_factory=self.server.config.get_loop_factory()) as runner:
@@ -131,11 +138,11 @@ class Desk:
         await eventually(lambda: len(self.outbounds) > known)
         return client
 
-    async def deaf_peer(self, receive_buffer: int = 4 * KIB) -> RawPeer:
+    async def deaf_peer(self, receive_buffer: int = 4 * KIB, path: str = "/ws") -> RawPeer:
         """A client that has shaken hands and from now on does only what the test says."""
         known = len(self.outbounds)
         raw = RawPeer(self.port, receive_buffer)
-        await asyncio.to_thread(raw.shake_hands)
+        await asyncio.to_thread(raw.shake_hands, path)
         await eventually(lambda: len(self.outbounds) > known)
         return raw
 
@@ -423,6 +430,17 @@ async def test_a_peer_that_half_closes_and_does_not_read_is_cut(desk: Desk) -> N
     peer.close()
 
 
+async def test_a_handler_that_leaves_does_not_wait_for_the_reader(desk: Desk) -> None:
+    """Its close goes behind what it wrote, and the handler is gone."""
+    peer = await desk.deaf_peer(path="/brief")
+    await eventually(lambda: not desk.server.server_state.tasks)
+    assert desk.outbounds[0].close_code == 1000 and desk.outbounds[0].pending_bytes > 0
+    reading = asyncio.ensure_future(asyncio.to_thread(peer.read_all))
+    peer.say_goodbye()
+    assert (await within(reading)).endswith(prepare_close(1000))
+    peer.close()
+
+
 async def test_typing_is_dropped_while_much_waits(desk: Desk) -> None:
     """Ephemeral frames are only for those who keep up, and come back when they do."""
     peer = await desk.deaf_peer()
@@ -518,6 +536,7 @@ async def test_pages_wait_no_longer_than_the_socket_lives(desk: Desk) -> None:
     assert not page.done()
     await desk.do(lambda: outbound.close(4001))
     assert await within(page) is False
+    assert not desk.protocols[0].disconnected, "it waited for the end of the connection"
     peer.close()
 
 
@@ -582,7 +601,7 @@ async def test_a_flood_costs_a_bounded_amount_and_loses_nothing(desk: Desk, size
 
     held = await desk.do(lambda: protocol.queue.qsize())
     assert held <= 16 + 4 * KIB // 6, "one slice of the smallest frames"
-    assert protocol._inbound_chars <= 64 * KIB + size
+    assert held * size <= 64 * KIB + size
     assert connection.queue.qsize() <= 16
     assert len(protocol._backlog) <= 256 * KIB
     assert not protocol.transport.is_reading()
@@ -693,7 +712,14 @@ def test_only_the_secrets_leave_a_query() -> None:
 @pytest.mark.parametrize("level", [5, logging.DEBUG, logging.INFO])
 async def test_no_secret_is_ever_logged_or_left_in_the_scope(level: int, caplog: pytest.LogCaptureFixture) -> None:
     """Not by uvicorn at any level, not by websockets, not for refused sockets, not from the first frame."""
-    for name in ("", "uvicorn.error", "uvicorn.asgi", "uvicorn.access", "websockets.server", "deskbell"):
+    for name in (
+        "",
+        "uvicorn.error",
+        "uvicorn.asgi",
+        "uvicorn.access",
+        "websockets.server",
+        "deskbell.server.websockets",
+    ):
         caplog.set_level(level, logger=name or None)
     desk = Desk()
     await desk.start()
