@@ -39,6 +39,7 @@ log = structlog.get_logger(__name__)
 REORDER_S = 0.05
 HEAL_AGAIN_S = 0.5
 SLICE = 500
+RECENT = 64
 SHARED_PAGE_S = 1.0
 JOINED_BYTES = 60_000
 INBOX_EVERY_S = 0.5
@@ -48,6 +49,14 @@ TIPS_EVERY_S = 10.0
 _message_frame = msgspec.json.Decoder(frames.MessageFrame)
 _participant_frame = msgspec.json.Decoder(frames.ParticipantFrame)
 _room_frame = msgspec.json.Decoder(frames.RoomFrame)
+
+
+# Told to the platform's own parts over the bus, to no socket.
+INTERNAL = ("participant", "own_receipt", "stop")
+
+
+def _shows_presence(policy: Policy) -> bool:
+    return policy.presence and policy.roster == "listed"
 
 
 class Writer(Protocol):
@@ -102,6 +111,7 @@ class Stream:
         "owner_version",
         "pages",
         "policy",
+        "recent",
         "room",
         "seq",
         "subscriptions",
@@ -128,6 +138,8 @@ class Stream:
         self.timer: asyncio.TimerHandle | None = None
         self.healing = False
         self.backlog: deque[Event] | None = None
+        # The last events told, one after the other without a hole.
+        self.recent: deque[Event] = deque(maxlen=RECENT)
         # Pages read a moment ago, for others who ask the same: {(since, bound): (when, page)}.
         self.pages: dict[tuple[int | None, int], tuple[float, asyncio.Future[pages.Page | None]]] = {}
 
@@ -418,7 +430,8 @@ class Hub:
             at, reading = shared
             fresh = now - at < SHARED_PAGE_S and not reading.cancelled()
             if fresh and reading.done():
-                fresh = reading.exception() is None and (stream.seq or 0) <= reading.result().seq
+                known = reading.result() if reading.exception() is None else None
+                fresh = known is not None and max(stream.seq or 0, stream.tip) <= known.seq
             if not fresh:
                 shared = None
         if shared is None:
@@ -461,10 +474,11 @@ class Hub:
         """Join the stream at ``seq``. False: the stream is further by now; read on from there."""
         stream = subscription.stream
         if stream.seq is None:
-            stream.seq = seq
-            stream.tip = max(stream.tip, seq)
+            if seq < stream.tip:
+                return False
+            stream.seq = stream.tip = seq
             self._release(stream)
-        if seq < stream.seq:
+        if seq < stream.seq and not self._replay(subscription, seq):
             return False
         if seq > stream.seq:
             stream.waiting.append((seq, subscription))
@@ -473,6 +487,16 @@ class Hub:
         else:
             subscription.live = True
             stream.writers = None
+        return True
+
+    def _replay(self, subscription: Subscription, seq: int) -> bool:
+        """Bring a socket level from what was told a moment ago; in a busy room a page is never new enough."""
+        stream = subscription.stream
+        if stream.backlog is not None or not stream.recent or stream.recent[0].seq > seq + 1:
+            return False
+        missed = [event for event in stream.recent if event.seq > seq]
+        subscription.live = True
+        self._write(stream, [subscription], self._joined(stream, missed), missed)
         return True
 
     def unsubscribe(self, connection: Connection, room_id: RoomId) -> None:
@@ -583,6 +607,7 @@ class Hub:
 
     def _tell(self, stream: Stream, events: Sequence[Event]) -> None:
         self._moved.add(stream)
+        stream.recent.extend(events)
         for event in events:
             if event.kind == "room":
                 state = _room_frame.decode(event.frame).state
@@ -700,6 +725,7 @@ class Hub:
             stream.writers = None
             stream.owner_version = max(stream.owner_version, page.room.owner_version)
             stream.seq = page.seq
+            stream.recent.clear()
             self._moved.add(stream)
             self._admit(stream)
             if not page.more:
@@ -744,7 +770,11 @@ class Hub:
     # what passes
 
     def _ephemeral(self, event: Event, stream: Stream | None) -> None:
-        if stream is None or event.kind == "participant":
+        if event.kind in ("receipt", "own_receipt"):
+            self._has_read(event.tenant, UserId(event.sender), RoomId(event.key))
+        if stream is None or event.kind in INTERNAL:
+            return
+        if event.kind == "presence" and stream.policy is not None and not _shows_presence(stream.policy):
             return
         if event.owner_version and event.owner_version < stream.owner_version:
             return  # a bot that has not heard yet that it was relieved
@@ -810,7 +840,7 @@ class Hub:
             person.dirty.add(key[1])
             self._dirty.add(person)
 
-    def has_read(self, tenant: TenantId, user: UserId, room_id: RoomId) -> None:
+    def _has_read(self, tenant: TenantId, user: UserId, room_id: RoomId) -> None:
         """A mark has moved: what was counted is counted anew when it is next told."""
         person = self._people.get((tenant, user))
         if person is not None and (state := person.rooms.get(room_id)) is not None:

@@ -12,6 +12,19 @@ import msgspec
 
 ANYBODY = "*"
 
+# Message kind -> roles that may post it. `system` is missing on purpose: it belongs to the platform alone.
+DEFAULT_KINDS: dict[str, tuple[str, ...]] = {
+    "text": (ANYBODY,),
+    "image": (ANYBODY,),
+    "voice": (ANYBODY,),
+    "video": (ANYBODY,),
+    "file": (ANYBODY,),
+    "location": (ANYBODY,),
+    "status": (ANYBODY,),
+    "card": ("bot", "agent"),
+    "announcement": ("owner", "admin", "moderator"),
+}
+
 
 class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What holds in rooms of one channel type. Durations are seconds."""
@@ -31,17 +44,7 @@ class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     owned: bool = False  # a support room: a bot, an agent or nobody owns it
 
     # what may be said
-    kinds: dict[str, tuple[str, ...]] = {
-        "text": (ANYBODY,),
-        "image": (ANYBODY,),
-        "voice": (ANYBODY,),
-        "video": (ANYBODY,),
-        "file": (ANYBODY,),
-        "location": (ANYBODY,),
-        "status": (ANYBODY,),
-        "card": ("bot", "agent"),
-        "announcement": ("owner", "admin", "moderator"),
-    }
+    kinds: dict[str, tuple[str, ...]] = msgspec.field(default_factory=lambda: dict(DEFAULT_KINDS))
     edit_window_s: int | None = 900  # 0: never; null: any time; admins of the room: any time
     delete_window_s: int | None = 300  # null: any time; moderators: any time
     rate_per_min: int = 30

@@ -89,6 +89,7 @@ class Change:
         self.queues: set[str] = set()
         self._observed = observed
         self._moved: set[RoomId] = set()
+        self._active: set[RoomId] = set()
         self._events: list[Event] = []
         # A room's or case's frame is made at the end: several changes of it are one record.
         self._states: dict[RoomId, int] = {}
@@ -209,6 +210,11 @@ class Change:
         after = policy.delete_after_s if policy.delete_after_s is not None else policy.auto_close_s
         return None if after is None else self.now_us + after * 1_000_000
 
+    def _put_off(self, channel_type: str) -> int | None:
+        """When a room in which somebody just spoke is due; None: as it was."""
+        policy = self.channels[channel_type].policy
+        return self._due(channel_type) if policy.delete_after_s is None else None
+
     def put_room(self, room: Room) -> Room:
         """Put a room's new state: name, owner, closing, pointers. Putting the same value takes no number.
 
@@ -299,6 +305,8 @@ class Change:
         await self.tx.insert_many(
             "messages", INSERT_MESSAGE, [message_row(self.tenant, message, request_hash, self.now_us)]
         )
+        if kind != "system":
+            self._active.add(room_id)
         self._announce_message(message, counts=kind != "system")
         if "message" in self._observed:
             await self.leave_work("observe", room_id, {"hook": "message", "what": "created", "id": message.id})
@@ -385,6 +393,15 @@ class Change:
                 room.epoch,
                 room.floor,
             )
+            if room_id in self._active:
+                # Somebody has spoken: the room moves up in lists, and its closing is put off.
+                await self.tx.execute(
+                    "UPDATE rooms SET active_at = $3, due_at = COALESCE($4, due_at) WHERE tenant_id = $1 AND id = $2",
+                    self.tenant,
+                    room_id,
+                    self.now_us,
+                    self._put_off(room.channel_type),
+                )
             if room_id in self._states:
                 state = rows.room_state(room, self.channels[room.channel_type])
                 self._events.append(

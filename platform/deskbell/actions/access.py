@@ -1,0 +1,152 @@
+"""The one door to rooms and messages: what somebody may see, and in which role they are there.
+
+Absent and forbidden look the same: both are :class:`NotFound`. A room of another tenant, a backstage
+room asked for by a visitor, a message from before somebody joined: none of them exist.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+from deskbell.errors import Forbidden, NotFound, Unavailable
+from deskbell.ids import MessageId, RoomId, UserId, is_id
+from deskbell.model.policy import Policy
+from deskbell.model.records import Actor, Membership, Message, Room
+from deskbell.ports import Ports
+from deskbell.store import messages, rooms
+from deskbell.store.change import Change
+from deskbell.store.database import Queries, StoreError
+
+
+class Need(IntEnum):
+    """What somebody wants to do in a room."""
+
+    READ = 0  # see it
+    TAKE_PART = 1  # be in it: write, react, type
+    MODERATE = 2  # change what others wrote, mute, ban
+    ADMIN = 3  # change the room itself, hand out roles
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where somebody stands: the room, their place in it if they have one, and what that makes them.
+
+    ``role`` is the one in the room; staff looking on at a support room are ``agent`` without a place.
+    """
+
+    room: Room
+    member: Membership | None
+    role: str
+    policy: Policy
+
+    @property
+    def visible_from(self) -> int:
+        return self.member.visible_from if self.member is not None and self.policy.history == "since_join" else 0
+
+    def allows(self, need: Need) -> bool:
+        if need is Need.READ:
+            return True
+        if need is Need.TAKE_PART:
+            return self.member is not None
+        if need is Need.MODERATE:
+            return self.policy.is_moderator(self.role)
+        return self.policy.is_admin(self.role)
+
+
+def place_of(ports: Ports, actor: Actor, room: Room | None, member: Membership | None) -> Place:
+    """Where ``actor`` stands, given what the store says.
+
+    Raises:
+        NotFound: Nowhere.
+    """
+    if room is None or room.tenant != actor.tenant:
+        raise NotFound()
+    channel_type = ports.plugins.channel_types.get(room.channel_type)
+    channel = ports.plugins.channels.get(room.channel_type)
+    if channel_type is None or channel is None:
+        raise NotFound()  # the plugin that knew this kind of room is gone
+    joined = member if member is not None and member.state == "joined" else None
+    behind_the_counter = actor.is_staff and (channel.policy.owned or room.backstage_of is not None)
+    if room.backstage_of is not None and not actor.is_staff:
+        raise NotFound()
+    if member is not None and member.state == "banned":
+        raise NotFound()
+    if joined is None and not behind_the_counter:
+        raise NotFound()
+    role = joined.role if joined is not None else "agent"
+    if not channel_type.may_enter(actor, role):
+        raise NotFound()
+    return Place(room, joined, role, channel.policy)
+
+
+async def room_for(ports: Ports, actor: Actor, room_id: RoomId, need: Need = Need.READ) -> Place:
+    """The room, if ``actor`` may do in it what they need.
+
+    Raises:
+        NotFound: No such room, or ``actor`` may not see it; deliberately not told apart.
+        Forbidden: They see it, and may not do this in it.
+    """
+    if not is_id(room_id):
+        raise NotFound()
+    try:
+        found = await rooms.get_with_member(ports.db, actor.tenant, room_id, actor.id)
+    except StoreError as error:
+        raise Unavailable() from error
+    place = place_of(ports, actor, *(found if found is not None else (None, None)))
+    if not place.allows(need):
+        raise Forbidden()
+    return place
+
+
+async def room_in(ports: Ports, change: Change, actor: Actor, room_id: RoomId, need: Need = Need.READ) -> Place:
+    """The same for a room that is locked: what is true now, not a moment ago."""
+    place = place_of(ports, actor, change.rooms.get(room_id), await change.member(room_id, actor.id))
+    if not place.allows(need):
+        raise Forbidden()
+    return place
+
+
+async def message_for(
+    ports: Ports, actor: Actor, message_id: MessageId, need: Need = Need.READ
+) -> tuple[Message, Place]:
+    """A message and the place of ``actor`` in its room.
+
+    Raises:
+        NotFound: No such message, or it is not theirs to see.
+        Forbidden: See :func:`room_for`.
+    """
+    message = await find_message(ports.db, actor, message_id)
+    if message is None:
+        raise NotFound()
+    place = await room_for(ports, actor, message.room, need)
+    if message.seq <= place.visible_from:
+        raise NotFound()
+    return message, place
+
+
+async def find_message(db: Queries, actor: Actor, message_id: MessageId) -> Message | None:
+    """A message of the actor's tenant, not yet checked."""
+    if not is_id(message_id):
+        return None
+    try:
+        return await messages.by_id(db, actor.tenant, message_id)
+    except StoreError as error:
+        raise Unavailable() from error
+
+
+async def members_among(ports: Ports, room: Room, users: list[UserId]) -> set[UserId]:
+    """Which of ``users`` are in the room, or, where it is owned or backstage, are staff of its tenant."""
+    known = [user for user in users if is_id(user)]
+    if not known:
+        return set()
+    found = await ports.db.fetch(
+        "SELECT u.id FROM users u LEFT JOIN participants p ON p.tenant_id = u.tenant_id AND p.user_id = u.id"
+        " AND p.room_id = $2 WHERE u.tenant_id = $1 AND u.id = ANY($3::uuid[])"
+        " AND (p.state = 'joined' OR ($4 = 1 AND u.role <> ''))",
+        room.tenant,
+        room.id,
+        known,
+        int(bool(room.backstage_of or room.owner_kind)),
+    )
+    return {row["id"] for row in found}

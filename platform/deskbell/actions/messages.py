@@ -1,0 +1,626 @@
+"""What may be done with messages: post, edit, delete, react, pin, read back.
+
+Every function checks through :mod:`deskbell.actions.access`, decides, writes through the journal, and
+leaves announcing to it. A retried send is answered with what its first attempt stored, before
+anything else could refuse it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import unicodedata
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import msgspec
+from msgspec.structs import replace
+
+from deskbell.actions import access
+from deskbell.actions.access import Need, Place
+from deskbell.clock import from_us, to_us
+from deskbell.contracts import Submission
+from deskbell.errors import (
+    Blocked,
+    ClientIdReused,
+    DeskbellError,
+    Forbidden,
+    Invalid,
+    KindNotAllowed,
+    LimitReached,
+    MessageDeleted,
+    Muted,
+    NotFound,
+    NotYours,
+    RoomClosed,
+    TooLarge,
+    Unauthenticated,
+    Unavailable,
+    WindowOver,
+)
+from deskbell.ids import MessageId, RoomId, UserId, is_id, new_id
+from deskbell.model.policy import within_window
+from deskbell.model.records import Actor, Message
+from deskbell.model.text import normalise
+from deskbell.ports import Ports
+from deskbell.store import messages
+from deskbell.store.database import StoreError, StoreIntegrity
+from deskbell.store.journal import NewMessage, Outcome, Posted
+from deskbell.wire.commands import Draft, check_depth
+
+PLATFORM_METADATA = frozenset({"turn", "sources", "event", "anchor_seq", "stopped"})
+MAX_METADATA_BYTES = 8192
+
+
+@dataclass(frozen=True)
+class Held:
+    """The message waits for a person's approval; nobody sees it until then."""
+
+    id: MessageId
+
+
+Answer = Posted | Held | DeskbellError
+
+
+def request_hash(draft: Draft) -> bytes:
+    """Sixteen bytes that tell one request from another under the same ``client_id``."""
+    parts = (draft.kind, draft.content, draft.metadata, draft.reply_to, draft.thread, draft.mentions, draft.attachments)
+    return hashlib.blake2b(msgspec.json.encode(parts, order="deterministic"), digest_size=16).digest()
+
+
+async def post(ports: Ports, actor: Actor, room_id: RoomId, draft: Draft) -> Posted | Held:
+    """Post a message and wait until it is stored.
+
+    Raises:
+        DeskbellError: Why it was not, see :func:`submit`.
+    """
+    loop = asyncio.get_running_loop()
+    answered: asyncio.Future[Answer] = loop.create_future()
+
+    def answer(result: Answer) -> None:
+        if not answered.done():
+            answered.set_result(result)
+
+    await submit(ports, actor, room_id, draft, answer)
+    result = await answered
+    if isinstance(result, DeskbellError):
+        raise result
+    return result
+
+
+async def submit(
+    ports: Ports,
+    actor: Actor,
+    room_id: RoomId,
+    draft: Draft,
+    done: Callable[[Answer], None],
+    place: Place | None = None,
+) -> None:
+    """Check a message and hand it to the journal; ``done`` hears exactly once what became of it.
+
+    Returns as soon as the message is in line, so that the messages of one sender keep their order.
+    ``place`` is the sender's place, where the caller knows it already; the journal looks again
+    under the lock.
+    """
+    digest = request_hash(draft)
+    client_id = draft.client_id or new_id()
+    try:
+        command = await _checked(ports, actor, room_id, draft, client_id, digest, place)
+    except Unauthenticated as refusal:
+        done(refusal)
+        return
+    except DeskbellError as refusal:
+        done(await _stored_before(ports, actor, room_id, client_id, digest) or refusal)
+        return
+    except StoreError:
+        done(Unavailable())
+        return
+    if isinstance(command, Held):
+        done(command)
+        return
+
+    def written(outcome: Outcome) -> None:
+        if isinstance(outcome, RoomClosed) and place_is_customers(command, actor):
+            ports.tasks.start(_reopen_and_post(ports, actor, command, done), "reopen")
+        elif isinstance(outcome, DeskbellError) and not outcome.temporary:
+            # It may have been held the first time; then that is the answer, not today's refusal.
+            ports.tasks.start(_answer_refused(ports, actor, room_id, client_id, digest, outcome, done), "refused")
+        else:
+            done(outcome)
+
+    command.done = written
+    ports.journal.post(command)
+
+
+def place_is_customers(command: NewMessage, actor: Actor) -> bool:
+    """Whether a closed room may reopen for this sender: visitors reopen their own conversation."""
+    return actor.kind in ("visitor", "member") and not command.platform
+
+
+async def _answer_refused(
+    ports: Ports,
+    actor: Actor,
+    room_id: RoomId,
+    client_id: str,
+    digest: bytes,
+    refusal: DeskbellError,
+    done: Callable[[Answer], None],
+) -> None:
+    done(await _stored_before(ports, actor, room_id, client_id, digest) or refusal)
+
+
+async def _reopen_and_post(ports: Ports, actor: Actor, command: NewMessage, done: Callable[[Answer], None]) -> None:
+    from deskbell.actions import support  # reopening posts, posting reopens
+
+    try:
+        await support.reopen_by_customer(ports, actor, command.room)
+    except DeskbellError as refusal:
+        done(refusal)
+        return
+    command.done = done
+    ports.journal.post(command)
+
+
+async def _stored_before(ports: Ports, actor: Actor, room_id: RoomId, client_id: str, digest: bytes) -> Answer | None:
+    if not is_id(room_id):
+        return None
+    try:
+        stored = await messages.by_client_id(ports.db, actor.tenant, room_id, actor.id, client_id)
+        if stored is not None:
+            return Posted(stored[0], duplicate=True) if stored[1] == digest else ClientIdReused()
+        held = await messages.held_by_client_id(ports.db, actor.tenant, room_id, actor.id, client_id)
+    except StoreError:
+        return None
+    if held is not None:
+        return Held(held[0]) if held[1] == digest else ClientIdReused()
+    return None
+
+
+async def _checked(
+    ports: Ports,
+    actor: Actor,
+    room_id: RoomId,
+    draft: Draft,
+    client_id: str,
+    digest: bytes,
+    place: Place | None,
+) -> NewMessage | Held:
+    _spend(ports, actor, "message")
+    if place is None:
+        place = await access.room_for(ports, actor, room_id)
+    content = checked_text(ports, draft.content, what="content", empty=draft.kind != "text")
+    checked_text(ports, client_id, what="client_id", max_bytes=512, empty=False)
+    if draft.kind == "system":
+        raise KindNotAllowed("Only the platform posts system messages.", kind=draft.kind)
+    if draft.kind not in place.policy.kinds:
+        raise KindNotAllowed(kind=draft.kind, allowed=sorted(place.policy.kinds))
+    if place.member is None:
+        raise NotYours()
+    if not place.policy.may_post(draft.kind, place.role):
+        raise KindNotAllowed(kind=draft.kind)
+    if place.member.muted_until is not None and place.member.muted_until > ports.clock.now_us():
+        raise Muted(until=from_us(place.member.muted_until).isoformat())
+    if draft.attachments:
+        raise Invalid("Attachments are not offered by this installation.")
+    metadata = checked_metadata(draft.metadata)
+    reply_to, thread = await _references(ports, actor, place, draft)
+    mentions = await _mentions(ports, place, draft.mentions)
+    if ports.plugins.filters:
+        verdict = await ports.plugins.moderate(
+            Submission(room_id, place.room.channel_type, actor, draft.kind, content, normalise(content))
+        )
+        if verdict.verdict == "block":
+            raise Blocked(rule=verdict.reason)
+        if verdict.verdict == "hold":
+            # What was stored before goes before what would be held now.
+            stored = await _stored_before(ports, actor, room_id, client_id, digest)
+            if isinstance(stored, Held):
+                return stored
+            if stored is not None:
+                raise Blocked(rule=verdict.reason)
+            return await _hold(ports, actor, place, draft, client_id, digest, verdict.reason, verdict.filter or "")
+        content = verdict.text
+    return NewMessage(
+        tenant=actor.tenant,
+        room=room_id,
+        sender=actor.public(),
+        client_id=client_id,
+        request_hash=digest,
+        content=content,
+        done=_nobody_listens,
+        kind=draft.kind,
+        role=actor.role,
+        metadata=metadata,
+        reply_to=reply_to,
+        thread=thread,
+        mentions=mentions,
+        expect=draft.expect,
+    )
+
+
+def _nobody_listens(outcome: Outcome) -> None:
+    raise AssertionError("the command was posted before anybody could hear its outcome")
+
+
+def _spend(ports: Ports, actor: Actor, what: str) -> None:
+    limits = ports.settings.limits
+    if actor.kind == "bot":
+        return
+    if actor.is_staff:
+        per_min, burst = limits.agent_messages_per_min, limits.agent_burst
+    else:
+        per_min, burst = limits.messages_per_min, limits.message_burst
+    ports.limits.spend(what, actor.id, per_min=per_min, burst=burst)
+
+
+def checked_text(ports: Ports, text: str, *, what: str, max_bytes: int | None = None, empty: bool = True) -> str:
+    """A text that may be stored and shown.
+
+    Raises:
+        TooLarge: More than the limit, in bytes of UTF-8.
+        Invalid: Empty where it may not be, or with a NUL character, which no store keeps.
+    """
+    limit = max_bytes if max_bytes is not None else ports.settings.limits.text_bytes
+    if len(text) > limit or len(text.encode("utf-8", "surrogatepass")) > limit:
+        raise TooLarge(f"The {what} may have {limit} bytes.", max_bytes=limit)
+    if "\x00" in text:
+        raise Invalid(f"The {what} holds a NUL character. Leave it out.")
+    if not empty and not text.strip():
+        raise Invalid(f"The {what} is empty.")
+    return text
+
+
+def checked_metadata(metadata: dict[str, Any]) -> dict[str, Any]:
+    """What a client may say beside the text.
+
+    Raises:
+        Invalid: A key of the platform's, which a client cannot set.
+        TooLarge: More than 8 KiB.
+    """
+    if not metadata:
+        return metadata
+    forged = PLATFORM_METADATA & metadata.keys()
+    if forged:
+        raise Invalid(f"metadata.{min(forged)} is the platform's. Leave it out.", keys=sorted(forged))
+    check_depth(metadata)
+    if len(msgspec.json.encode(metadata)) > MAX_METADATA_BYTES:
+        raise TooLarge("metadata may have 8 KiB.", max_bytes=MAX_METADATA_BYTES)
+    return metadata
+
+
+async def _references(
+    ports: Ports, actor: Actor, place: Place, draft: Draft
+) -> tuple[MessageId | None, MessageId | None]:
+    """What is answered, and the root of the thread; both must be visible to the sender in this room."""
+    reply_to = thread = None
+    for name, message_id in (("reply_to", draft.reply_to), ("thread", draft.thread)):
+        if message_id is None:
+            continue
+        found = await access.find_message(ports.db, actor, message_id)
+        if found is None or found.room != place.room.id or found.seq <= place.visible_from:
+            raise NotFound(f"There is no such message to refer to in this room ({name}).", field=name)
+        if found.deleted and name == "thread":
+            raise MessageDeleted()
+        if name == "reply_to":
+            reply_to = found.id
+            # An answer to a message of a thread belongs to the thread.
+            thread = thread or found.thread
+        else:
+            thread = found.thread or found.id
+    return reply_to, thread
+
+
+async def _mentions(ports: Ports, place: Place, wanted: list[UserId]) -> list[UserId]:
+    if not wanted:
+        return []
+    limit = ports.settings.limits.mentions_per_message
+    if len(wanted) > limit:
+        raise TooLarge(f"A message may mention {limit} people.", max=limit)
+    present = await access.members_among(ports, place.room, wanted)
+    absent = [user for user in wanted if user not in present]
+    if absent:
+        raise Invalid("Only people in this room can be mentioned.", absent=absent[:10])
+    return list(dict.fromkeys(wanted))
+
+
+async def _hold(
+    ports: Ports, actor: Actor, place: Place, draft: Draft, client_id: str, digest: bytes, reason: str, filter_: str
+) -> Held:
+    held = MessageId(new_id())
+    try:
+        await ports.db.execute(
+            "INSERT INTO held_messages (tenant_id, id, room_id, sender_id, client_id, request_hash, request, original,"
+            " reason, filter, created_at) VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11)",
+            actor.tenant,
+            held,
+            place.room.id,
+            actor.id,
+            client_id,
+            digest,
+            msgspec.json.encode(draft).decode(),
+            draft.content,
+            reason,
+            filter_,
+            await ports.journal.now_us(),
+        )
+    except StoreIntegrity:
+        # The same send twice at once: the other one was held.
+        stored = await messages.held_by_client_id(ports.db, actor.tenant, place.room.id, actor.id, client_id)
+        if stored is None or stored[1] != digest:
+            raise ClientIdReused() from None
+        return Held(stored[0])
+    return Held(held)
+
+
+# changing what was said
+
+
+async def edit(ports: Ports, actor: Actor, message_id: MessageId, content: str) -> Message:
+    """Give a message a new text; the old one is kept as a revision.
+
+    Raises:
+        NotFound, Forbidden: See :mod:`deskbell.actions.access`; only authors and admins of the room edit.
+        WindowOver: The author's window has closed.
+        MessageDeleted, RoomClosed, Blocked: It cannot be changed any more; the new text is not allowed.
+    """
+    found, place = await access.message_for(ports, actor, message_id)
+    content = checked_text(ports, content, what="content", empty=False)
+    _spend(ports, actor, "message")
+    if ports.plugins.filters:
+        verdict = await ports.plugins.moderate(
+            Submission(found.room, place.room.channel_type, actor, found.kind, content, normalise(content))
+        )
+        if verdict.verdict != "allow":
+            raise Blocked(rule=verdict.reason)
+        content = verdict.text
+    async with ports.journal.change(actor.tenant, found.room) as change:
+        place = await access.room_in(ports, change, actor, found.room, Need.TAKE_PART)
+        message = await change.message(message_id)
+        if message is None:
+            raise NotFound()
+        _may_change(place, actor, message, change.now_us, place.policy.edit_window_s, place.policy.is_admin(place.role))
+        if message.content == content:
+            return message
+        number = await change.tx.fetchval(
+            "SELECT count(*) FROM revisions WHERE tenant_id = $1 AND message_id = $2", actor.tenant, message_id
+        )
+        await change.tx.execute(
+            "INSERT INTO revisions (tenant_id, message_id, number, content, edited_by, edited_at)"
+            " VALUES ($1,$2,$3,$4,$5,$6)",
+            actor.tenant,
+            message_id,
+            number + 1,
+            message.content,
+            actor.id,
+            change.now_us,
+        )
+        changed = replace(message, content=content, edited_at=from_us(change.now_us))
+        return await change.put_message(changed, what="edited")
+
+
+def _may_change(place: Place, actor: Actor, message: Message, now_us: int, window_s: int | None, always: bool) -> None:
+    if message.seq <= place.visible_from:
+        raise NotFound()
+    if message.deleted:
+        raise MessageDeleted()
+    if message.kind == "system":
+        raise Forbidden("What the platform said cannot be changed.")
+    if always:
+        return
+    if message.sender.id != actor.id:
+        raise Forbidden("Only its author can change this message.")
+    if place.room.closed_at is not None:
+        raise RoomClosed()
+    if place.member is not None and place.member.muted_until is not None and place.member.muted_until > now_us:
+        raise Muted()
+    if not within_window(to_us(message.created_at), now_us, window_s):
+        raise WindowOver(window_s=window_s)
+
+
+async def delete(ports: Ports, actor: Actor, message_id: MessageId) -> Message:
+    """Take a message back: what remains is that there was one. Deleting again changes nothing.
+
+    Its text, its earlier texts and its reactions are gone from the store with the commit.
+
+    Raises:
+        NotFound, Forbidden, WindowOver: See :func:`edit`; moderators delete at any time.
+    """
+    found, _ = await access.message_for(ports, actor, message_id)
+    async with ports.journal.change(actor.tenant, found.room) as change:
+        place = await access.room_in(ports, change, actor, found.room)
+        message = await change.message(message_id)
+        if message is None:
+            raise NotFound()
+        if message.deleted:
+            return message
+        moderator = place.policy.is_moderator(place.role) or (actor.is_staff and bool(place.room.owner_kind))
+        _may_change(place, actor, message, change.now_us, place.policy.delete_window_s, moderator)
+        await change.tx.execute(
+            "DELETE FROM revisions WHERE tenant_id = $1 AND message_id = $2", actor.tenant, message_id
+        )
+        await change.tx.execute(
+            "DELETE FROM reactions WHERE tenant_id = $1 AND message_id = $2", actor.tenant, message_id
+        )
+        gone = replace(message, deleted=True, pinned=False)
+        return await change.put_message(gone, what="deleted", deleted_by=actor.id)
+
+
+_NO_EMOJI = ("Cc", "Zs", "Zl", "Zp", "Cs", "Co")
+
+
+def checked_emoji(emoji: str) -> str:
+    """One emoji, or a short name like ``:party:``; nothing that could pass for text or hide itself.
+
+    Raises:
+        Invalid: It is neither.
+    """
+    if emoji.startswith(":") and emoji.endswith(":") and emoji[1:-1].replace("_", "").replace("-", "").isalnum():
+        return emoji
+    if (
+        not emoji
+        or len(emoji) > 16
+        or any(unicodedata.category(c) in ("Cc", "Zs", "Zl", "Zp", "Cs", "Co") for c in emoji)
+    ):
+        raise Invalid("A reaction is one emoji.")
+    if emoji.isascii() or all(c.isalnum() for c in emoji):
+        raise Invalid("A reaction is one emoji.")
+    return emoji
+
+
+async def react(ports: Ports, actor: Actor, message_id: MessageId, emoji: str, *, on: bool) -> Message:
+    """Put a reaction under a message, or take it back. Doing it again changes nothing.
+
+    Raises:
+        NotFound, Forbidden, MessageDeleted, RoomClosed: It cannot be reacted to.
+        LimitReached: Twenty different emoji stand there already.
+    """
+    checked_emoji(emoji)
+    found, _ = await access.message_for(ports, actor, message_id)
+    _spend(ports, actor, "reaction")
+    async with ports.journal.change(actor.tenant, found.room) as change:
+        place = await access.room_in(ports, change, actor, found.room, Need.TAKE_PART)
+        message = await change.message(message_id)
+        if message is None or message.seq <= place.visible_from:
+            raise NotFound()
+        if message.deleted:
+            raise MessageDeleted()
+        if place.room.closed_at is not None:
+            raise RoomClosed()
+        if not on:
+            taken = await change.tx.execute(
+                "DELETE FROM reactions WHERE tenant_id = $1 AND message_id = $2 AND emoji = $3 AND user_id = $4",
+                actor.tenant,
+                message_id,
+                emoji,
+                actor.id,
+            )
+            return await change.put_message(message, what="unreacted") if taken else message
+        limit = ports.settings.limits.emoji_per_message
+        if len(message.reactions) >= limit and all(reaction.emoji != emoji for reaction in message.reactions):
+            raise LimitReached(f"A message may carry {limit} different emoji.", max=limit)
+        given = await change.tx.execute(
+            "INSERT INTO reactions (tenant_id, message_id, emoji, user_id, created_at) VALUES ($1,$2,$3,$4,$5)"
+            " ON CONFLICT DO NOTHING",
+            actor.tenant,
+            message_id,
+            emoji,
+            actor.id,
+            change.now_us,
+        )
+        return await change.put_message(message, what="reacted") if given else message
+
+
+async def pin(ports: Ports, actor: Actor, message_id: MessageId, *, on: bool) -> Message:
+    """Pin a message for everybody, or take the pin away. Moderators and staff do.
+
+    Raises:
+        NotFound, Forbidden, MessageDeleted: It cannot be pinned by this user.
+    """
+    found, _ = await access.message_for(ports, actor, message_id)
+    async with ports.journal.change(actor.tenant, found.room) as change:
+        place = await access.room_in(ports, change, actor, found.room)
+        message = await change.message(message_id)
+        if message is None or message.seq <= place.visible_from:
+            raise NotFound()
+        if not (place.policy.is_moderator(place.role) or (actor.is_staff and bool(place.room.owner_kind))):
+            raise Forbidden("Only moderators pin messages here.")
+        if message.deleted:
+            raise MessageDeleted()
+        if message.pinned == on:
+            return message
+        return await change.put_message(replace(message, pinned=on), what="pinned" if on else "unpinned")
+
+
+# reading back
+
+
+@dataclass(frozen=True)
+class Excerpt:
+    """Part of a room's history, oldest first, with whether there is more on either side."""
+
+    messages: list[Message]
+    as_of_seq: int
+    more_before: bool
+    more_after: bool
+
+
+async def history(
+    ports: Ports,
+    actor: Actor,
+    room_id: RoomId,
+    *,
+    before: int | None = None,
+    after: int | None = None,
+    around: int | None = None,
+    limit: int = 50,
+) -> Excerpt:
+    """Messages before, after or around a ``seq``; the newest, where none is given. At most 100.
+
+    Raises:
+        Invalid: More than one of the three.
+        NotFound: See :func:`deskbell.actions.access.room_for`.
+    """
+    if sum(bound is not None for bound in (before, after, around)) > 1:
+        raise Invalid("Give one of before, after and around.")
+    place = await access.room_for(ports, actor, room_id)
+    limit = max(1, min(limit, 100))
+    tenant, bound = actor.tenant, place.visible_from
+    async with ports.db.snapshot() as at:
+        tip = await at.fetchval("SELECT seq FROM rooms WHERE tenant_id = $1 AND id = $2", tenant, room_id)
+        if around is not None:
+            half = limit // 2
+            older = await messages.before(at, tenant, room_id, around, half + 1, bound)
+            newer = await messages.after(at, tenant, room_id, around - 1, limit - half + 1, bound)
+            more_before, more_after = len(older) > half, len(newer) > limit - half
+            found = older[-half:] if half else []
+            found = [*found, *newer[: limit - half]]
+        elif after is not None:
+            found = await messages.after(at, tenant, room_id, after, limit + 1, bound)
+            more_after, found = len(found) > limit, found[:limit]
+            first = found[0].seq if found else after + 1
+            more_before = bool(await messages.before(at, tenant, room_id, first, 1, bound))
+        else:
+            found = await messages.before(at, tenant, room_id, before, limit + 1, bound)
+            more_before, found = len(found) > limit, found[-limit:]
+            last = found[-1].seq if found else (before or 0)
+            more_after = before is not None and bool(await messages.after(at, tenant, room_id, last, 1, bound))
+    return Excerpt(found, int(tip or 0), more_before, more_after)
+
+
+async def thread(
+    ports: Ports, actor: Actor, message_id: MessageId, *, after: int = 0, limit: int = 50
+) -> tuple[Message, list[Message], bool]:
+    """A thread's root, its answers after a ``seq``, and whether there are more."""
+    root, place = await access.message_for(ports, actor, message_id)
+    found = await messages.in_thread(ports.db, actor.tenant, root.id, after, limit + 1, place.visible_from)
+    return root, found[:limit], len(found) > limit
+
+
+async def pinned(ports: Ports, actor: Actor, room_id: RoomId) -> list[Message]:
+    place = await access.room_for(ports, actor, room_id)
+    return await messages.pinned(ports.db, actor.tenant, room_id, 100, place.visible_from)
+
+
+@dataclass(frozen=True)
+class Revision:
+    number: int
+    content: str
+    edited_by: UserId
+    edited_at: datetime
+
+
+async def revisions(ports: Ports, actor: Actor, message_id: MessageId) -> list[Revision]:
+    """The texts a message had before. Its author, moderators and staff see them.
+
+    Raises:
+        NotFound, Forbidden: Not theirs to see.
+    """
+    message, place = await access.message_for(ports, actor, message_id)
+    if message.sender.id != actor.id and not place.policy.is_moderator(place.role) and not actor.is_staff:
+        raise Forbidden()
+    found = await messages.revisions(ports.db, actor.tenant, message_id)
+    return [
+        Revision(item["number"], item["content"], item["edited_by"], from_us(item["edited_at_us"])) for item in found
+    ]

@@ -1,0 +1,57 @@
+"""Telling plugins what has happened: the ``on_*`` hooks, from outbox rows, at least once."""
+
+from __future__ import annotations
+
+import structlog
+
+from deskbell.ids import RoomId
+from deskbell.ports import Ports
+from deskbell.store import cases, messages, outbox, rows
+from deskbell.store.outbox import Work
+
+log = structlog.get_logger(__name__)
+QUEUE = "observe"
+
+
+async def work_off(ports: Ports, limit: int = 50) -> int:
+    """Tell what is due; the number of rows dealt with. Failures are due again, with back-off, or dead."""
+    settings = ports.settings.jobs
+    now_us = await ports.journal.now_us()
+    claimed = await outbox.claim(ports.db, QUEUE, now_us, int(settings.lease_s * 1_000_000), limit)
+    for work in claimed:
+        try:
+            await _tell(ports, work)
+        except Exception as error:
+            now_us = await ports.journal.now_us()
+            wait_s = min(settings.backoff_base_s * 2 ** (work.attempt - 1), settings.backoff_cap_s)
+            dead = await outbox.failed(ports.db, work, repr(error), now_us, now_us + int(wait_s * 1_000_000))
+            log.warning("observer_failed", work=work.stable_key, attempt=work.attempt, dead=dead, error=repr(error))
+        else:
+            await outbox.done(ports.db, work, await ports.journal.now_us())
+    return len(claimed)
+
+
+async def _tell(ports: Ports, work: Work) -> None:
+    what, room = work.payload["what"], RoomId(work.key)
+    if work.payload["hook"] == "message":
+        message = await messages.by_id(ports.db, work.tenant, work.payload["id"])
+        if message is not None:
+            await ports.plugins.observe("on_message", tenant=work.tenant, room=room, what=what, message=message)
+    elif work.payload["hook"] == "participant":
+        row = await ports.db.fetchrow(
+            f"SELECT {rows.MEMBER_COLUMNS}, {rows.USER_COLUMNS} FROM participants p"
+            " JOIN users u ON u.tenant_id = p.tenant_id AND u.id = p.user_id"
+            " WHERE p.tenant_id = $1 AND p.room_id = $2 AND p.user_id = $3",
+            work.tenant,
+            room,
+            work.payload["user"],
+        )
+        if row is not None:
+            participant = rows.participant(rows.membership(row), rows.public_user(row))
+            await ports.plugins.observe(
+                "on_participant", tenant=work.tenant, room=room, what=what, participant=participant
+            )
+    else:
+        case = await cases.get(ports.db, work.tenant, work.payload["id"])
+        if case is not None:
+            await ports.plugins.observe("on_case", tenant=work.tenant, room=room, what=what, case=case)

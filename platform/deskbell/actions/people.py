@@ -1,0 +1,222 @@
+"""Who somebody is: visitors arriving, people logging in, tokens refreshed, revoked, exchanged for tickets."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from deskbell.actions.messages import checked_text
+from deskbell.errors import Invalid, NotFound, Revoked, TokenExpired, Unauthenticated, Unavailable
+from deskbell.ids import SiteId, TenantId, UserId, new_id, new_secret
+from deskbell.model.records import Actor, PublicUser
+from deskbell.ports import Ports
+from deskbell.store import people
+from deskbell.store.database import StoreError
+from deskbell.store.tables import User
+from deskbell.tokens import check_identity, hash_secret
+from deskbell.volatile.limits import address_prefix
+
+VISITOR_NAME = "Visitor"
+
+
+@dataclass(frozen=True)
+class Session:
+    """What somebody gets who has said who they are. ``expires_in_s`` is the access token's life."""
+
+    user: PublicUser
+    tenant: TenantId
+    access_token: str
+    expires_in_s: int
+    refresh_token: str
+    role: str = ""
+
+
+async def _session(ports: Ports, actor: Actor, family: str | None = None) -> Session:
+    token, life_s = ports.tokens.sign(actor)
+    refresh = new_secret()
+    now_us = ports.clock.now_us()
+    auth = ports.settings.auth
+    life = auth.visitor_refresh_s if actor.kind == "visitor" else auth.member_refresh_s
+    await people.keep_refresh_token(
+        ports.db,
+        actor.tenant,
+        actor.id,
+        family=family or new_id(),
+        token_hash=hash_secret(refresh),
+        created_us=now_us,
+        expires_us=now_us + life * 1_000_000,
+    )
+    return Session(actor.public(), actor.tenant, token, life_s, refresh, actor.role)
+
+
+async def arrive(
+    ports: Ports,
+    site_key: str,
+    *,
+    identity: str | None = None,
+    name: str | None = None,
+    attributes: dict[str, Any] | None = None,
+    address: str = "",
+    origin: str | None = None,
+) -> Session:
+    """Let a visitor in by a site's public key: a new one, or whom the site's signature says it is.
+
+    Raises:
+        NotFound: No site has this key.
+        Unauthenticated: The identity is not signed by the site, or over.
+        RateLimited: Too many new visitors from this neighbourhood.
+    """
+    limits = ports.settings.limits
+    if identity is None:
+        per_min = limits.new_visitors_per_min_per_prefix
+        ports.limits.spend("visitor", address_prefix(address), per_min=per_min, burst=per_min)
+    site = await people.site_by_key(ports.db, site_key)
+    if site is None:
+        raise NotFound("There is no site with this key.")
+    if origin is not None and not origin_allowed(origin, msgspec.json.decode(site.origins)):
+        raise NotFound("There is no site with this key.")
+    tenant, site_id = TenantId(site.tenant_id), SiteId(site.id)
+    shown = checked_text(ports, (name or "").strip()[:100], what="name") or VISITOR_NAME
+    if identity is None:
+        user = await people.create_user(
+            ports.db, ports.clock, tenant, kind="visitor", name=shown, site_id=site_id, attributes=attributes
+        )
+    else:
+        claims = check_identity(identity, site.secret, ports.clock, ports.settings.auth.identity_max_s)
+        signed_name, email = claims.get("name"), claims.get("email")
+        user = await people.ensure_external_user(
+            ports.db,
+            ports.clock,
+            tenant,
+            site_id,
+            claims["sub"],
+            kind="visitor",
+            name=signed_name[:100] if isinstance(signed_name, str) and signed_name.strip() else shown,
+            email=email[:320] if isinstance(email, str) else None,
+        )
+        if user.disabled:
+            raise Revoked()
+    return await _session(ports, people.actor(user))
+
+
+def origin_allowed(origin: str, allowed: list[str]) -> bool:
+    """Whether a browser's origin is on a list; ``*`` is everything, for development."""
+    return "*" in allowed or origin.rstrip("/").lower() in {entry.rstrip("/").lower() for entry in allowed}
+
+
+async def login(ports: Ports, email: str, password: str, *, tenant: str | None = None, address: str = "") -> Session:
+    """Let a member or agent in by address and password.
+
+    Raises:
+        Unauthenticated: Whatever of the two is wrong; it takes as long either way.
+        RateLimited: Too many attempts, for this address or from this neighbourhood.
+    """
+    per_min = ports.settings.limits.login_attempts_per_min
+    for key in (f"email:{email.strip().lower()[:320]}", f"from:{address_prefix(address)}"):
+        ports.limits.spend("login", key, per_min=per_min, burst=per_min)
+    found = [] if "\x00" in email else await people.users_by_email(ports.db, email)
+    if tenant is not None:
+        known = None if "\x00" in tenant else await people.tenant_by_slug(ports.db, tenant)
+        found = [user for user in found if known is not None and user.tenant_id == known.id]
+    # The same address in two tenants: the password decides; none of them is told about the other.
+    candidates: list[User | None] = [*found] or [None]
+    for user in candidates:
+        right = await ports.passwords.matches(None if user is None else user.password_hash, password)
+        if right and user is not None and not user.disabled:
+            return await _session(ports, people.actor(user))
+    raise Unauthenticated("The address or the password is wrong.")
+
+
+async def refresh(ports: Ports, refresh_token: str) -> Session:
+    """Exchange a refresh token for a new pair. A token used twice ends every token of its family.
+
+    Raises:
+        Unauthenticated: Unknown, over, or used before.
+    """
+    token = await people.refresh_token(ports.db, hash_secret(refresh_token))
+    now_us = ports.clock.now_us()
+    if token is None:
+        raise Unauthenticated("This refresh token is not known. Log in again.")
+    tenant = TenantId(token.tenant_id)
+    if token.revoked or token.expires_at < now_us:
+        raise TokenExpired("This login is over. Log in again.")
+    if not await people.use_refresh_token(ports.db, token, now_us):
+        # Somebody has used it before: it, or what came of it, is in the wrong hands.
+        await people.revoke_family(ports.db, tenant, token.family)
+        raise Revoked("This refresh token was used before, so this login was ended. Log in again.")
+    user = await people.user(ports.db, tenant, token.user_id)
+    if user is None or user.disabled:
+        raise Revoked()
+    return await _session(ports, people.actor(user), family=token.family)
+
+
+async def logout(
+    ports: Ports, refresh_token: str | None = None, actor: Actor | None = None, *, everywhere: bool = False
+) -> None:
+    """End one login, or all of a user's; open sockets close within seconds where all are ended."""
+    if refresh_token is not None:
+        token = await people.refresh_token(ports.db, hash_secret(refresh_token))
+        if token is not None:
+            await people.revoke_family(ports.db, TenantId(token.tenant_id), token.family)
+    if everywhere and actor is not None:
+        await people.revoke_all(ports.db, actor.tenant, actor.id)
+        await people.raise_token_version(ports.db, ports.clock, actor.tenant, actor.id)
+
+
+async def authenticate(ports: Ports, access_token: str) -> Actor:
+    """Whose token this is, as the store knows them now.
+
+    Raises:
+        Unauthenticated, TokenExpired, Revoked: It does not let anybody in.
+        Unavailable: The store cannot say; nobody is let in on a guess.
+    """
+    claims = ports.tokens.check(access_token)
+    return await _known(ports, claims.tenant, claims.user, claims.token_version, claims.expires_us)
+
+
+async def _known(ports: Ports, tenant: TenantId, user_id: UserId, token_version: int, expires_us: int) -> Actor:
+    try:
+        user = await people.user(ports.db, tenant, user_id)
+    except StoreError as error:
+        raise Unavailable() from error
+    if user is None or user.disabled or user.token_version != token_version:
+        raise Revoked()
+    return msgspec.structs.replace(people.actor(user), expires_us=expires_us)
+
+
+async def issue_ticket(ports: Ports, actor: Actor, origin: str | None) -> str:
+    """A one-time ticket for a socket: 30 seconds, for this user and this browser origin only."""
+    return await ports.tickets.issue(actor.tenant, actor.id, origin, actor.token_version, actor.expires_us)
+
+
+async def use_ticket(ports: Ports, name: str, origin: str | None) -> Actor:
+    """Who comes in with a ticket.
+
+    Raises:
+        Unauthenticated: Unknown, over, used, or asked for from another origin.
+    """
+    ticket = await ports.tickets.use(name)
+    if ticket is None or ticket.origin != origin:
+        raise Unauthenticated("This ticket is not valid. Ask for a new one.")
+    return await _known(ports, ticket.tenant, ticket.user, ticket.token_version, ticket.token_expires_us)
+
+
+async def origins(ports: Ports, tenant: TenantId | None = None) -> list[str]:
+    """The browser origins that sites of a tenant, or of any tenant, name as theirs."""
+    found: list[str] = []
+    for site in await people.sites(ports.db, tenant):
+        found += msgspec.json.decode(site.origins, type=list[str])
+    return found
+
+
+async def set_availability(ports: Ports, actor: Actor, *, status: str, accepting: bool) -> None:
+    """What an agent says of themselves: online, away or busy, and whether new cases may come to them."""
+    if status not in ("online", "away", "busy"):
+        raise Invalid("Availability is online, away or busy.")
+    user = await people.user(ports.db, actor.tenant, actor.id)
+    if user is None:
+        raise NotFound()
+    await people.change_user(ports.db, ports.clock, user, availability=status, accepting=accepting)
+    ports.presence.choose(actor.tenant, actor.id, status)  # type: ignore[arg-type]

@@ -1,0 +1,75 @@
+"""Who is here and who is typing: told, never stored."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from deskbell.actions import access
+from deskbell.actions.access import Need, Place
+from deskbell.clock import from_us
+from deskbell.errors import RateLimited
+from deskbell.ids import RoomId, TenantId, UserId, is_id
+from deskbell.model.records import Actor
+from deskbell.ports import Ports
+from deskbell.wire import frames
+from deskbell.wire.events import Event
+
+MAX_ROOMS = 50
+MAX_ASKED = 100
+
+
+async def typing(ports: Ports, actor: Actor, room_id: RoomId, *, on: bool, place: Place | None = None) -> None:
+    """Tell the others in a room that somebody is writing, or has stopped; it ends by itself after 10 s.
+
+    Raises:
+        NotFound, Forbidden: They are not in the room.
+    """
+    if place is None:
+        place = await access.room_for(ports, actor, room_id, Need.TAKE_PART)
+    tell_typing(ports, actor, room_id, on=on)
+
+
+def tell_typing(ports: Ports, actor: Actor, room_id: RoomId, *, on: bool) -> None:
+    """The same for somebody whose place is known."""
+    try:
+        ports.limits.spend("typing", actor.id, per_min=120, burst=20)
+    except RateLimited:
+        return  # nobody misses a typing mark
+    frame = frames.TypingFrame(room=room_id, user=actor.id, on=on)
+    ports.bus.publish([Event(actor.tenant, "room", room_id, "typing", 0, frames.encode(frame), sender=actor.id)])
+
+
+def announce(ports: Ports, tenant: TenantId, user: UserId, room_ids: Iterable[RoomId]) -> None:
+    """Tell the rooms somebody is in whether they are here."""
+    status = ports.presence.status(tenant, user)
+    seen_us = ports.presence.last_seen_us(tenant, user) if status == "offline" else None
+    frame = frames.encode(
+        frames.Presence(user=user, status=status, last_seen=None if seen_us is None else from_us(seen_us))
+    )
+    ports.bus.publish(
+        [Event(tenant, "room", room, "presence", 0, frame, sender=user) for room in list(room_ids)[:MAX_ROOMS]]
+    )
+
+
+async def statuses(ports: Ports, actor: Actor, users: list[UserId]) -> list[frames.Presence]:
+    """Who of these is here, of those the asker shares a room with; staff may ask about everybody."""
+    wanted = [user for user in users if is_id(user)][:MAX_ASKED]
+    if not actor.is_staff and wanted:
+        found = await ports.db.fetch(
+            "SELECT DISTINCT o.user_id FROM participants p JOIN participants o"
+            " ON o.tenant_id = p.tenant_id AND o.room_id = p.room_id AND o.state = 'joined'"
+            " WHERE p.tenant_id = $1 AND p.user_id = $2 AND p.state = 'joined' AND o.user_id = ANY($3::uuid[])",
+            actor.tenant,
+            actor.id,
+            wanted,
+        )
+        shared = {row["user_id"] for row in found}
+        wanted = [user for user in wanted if user in shared]
+    answer = []
+    for user in wanted:
+        status = ports.presence.status(actor.tenant, user)
+        seen_us = ports.presence.last_seen_us(actor.tenant, user) if status == "offline" else None
+        answer.append(
+            frames.Presence(user=user, status=status, last_seen=None if seen_us is None else from_us(seen_us))
+        )
+    return answer

@@ -1,0 +1,112 @@
+"""How far everybody has read: high-water marks, gathered here and written once a second.
+
+A mark moves only up, and never past the room's tip. Marks take no ``seq`` and no lock; what is lost
+with the process is at most the last second's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+import structlog
+
+from deskbell.actions import access
+from deskbell.ids import RoomId, TenantId, UserId
+from deskbell.model.policy import Policy
+from deskbell.model.records import Actor
+from deskbell.ports import Ports
+from deskbell.store import rooms
+from deskbell.store.database import StoreError
+from deskbell.store.rooms import Mark
+from deskbell.wire import frames
+from deskbell.wire.events import Event
+
+log = structlog.get_logger(__name__)
+EVERY_S = 1.0
+
+
+class Marks:
+    """The marks that moved since they were last written."""
+
+    def __init__(self, ports: Ports) -> None:
+        self._ports = ports
+        self._moved: dict[tuple[TenantId, RoomId, UserId], tuple[int, int, bool]] = {}
+        self._task: asyncio.Task[None] | None = None
+        self._writing = asyncio.Lock()
+
+    def start(self) -> None:
+        self._task = asyncio.create_task(self._run(), name="read-marks")
+
+    async def close(self) -> None:
+        """Write what is left, and stop."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+        try:
+            await self.flush()
+        except StoreError as error:
+            log.warning("read_marks_lost", error=str(error))
+
+    def move(
+        self, tenant: TenantId, room: RoomId, user: UserId, *, read_seq: int = 0, delivered_seq: int = 0, shown: bool
+    ) -> None:
+        """Note a mark. ``shown``: the room's policy tells members about each other's."""
+        key = (tenant, room, user)
+        before = self._moved.get(key, (0, 0, shown))
+        # Who has read it has it: a read mark moves the other along.
+        self._moved[key] = (max(before[0], read_seq), max(before[1], delivered_seq, read_seq), shown)
+
+    async def flush(self) -> None:
+        """Write what has gathered, and announce it."""
+        async with self._writing:
+            moved, self._moved = self._moved, {}
+            if not moved:
+                return
+            marks = [Mark(*key, read, delivered) for key, (read, delivered, _) in moved.items()]
+            try:
+                await rooms.move_marks(self._ports.db, marks)
+            except StoreError:
+                for key, (read, delivered, shown) in moved.items():
+                    self.move(*key, read_seq=read, delivered_seq=delivered, shown=shown)
+                raise
+        self._ports.bus.publish([_receipt(mark, moved[mark.tenant, mark.room, mark.user][2]) for mark in marks])
+
+    async def _run(self) -> None:
+        while True:
+            await asyncio.sleep(EVERY_S)
+            try:
+                await self.flush()
+            except StoreError as error:
+                log.warning("read_marks_wait", error=str(error))
+
+
+def _receipt(mark: Mark, shown: bool) -> Event:
+    frame = frames.Receipt(room=mark.room, user=mark.user, read_seq=mark.read_seq, delivered_seq=mark.delivered_seq)
+    kind = "receipt" if shown else "own_receipt"
+    return Event(mark.tenant, "room", mark.room, kind, 0, frames.encode(frame), sender=mark.user)
+
+
+async def mark_read(ports: Ports, marks: Marks, actor: Actor, room_id: RoomId, seq: int) -> tuple[int, bool]:
+    """Note that everything up to ``seq`` was read; what is left unread, and whether it mentions the reader.
+
+    Raises:
+        NotFound: See :func:`deskbell.actions.access.room_for`.
+    """
+    place = await access.room_for(ports, actor, room_id)
+    if place.member is not None:
+        marks.move(
+            actor.tenant, room_id, actor.id, read_seq=min(seq, place.room.seq), shown=receipts_shown(place.policy)
+        )
+        await marks.flush()
+    return await rooms.unread(ports.db, actor.tenant, room_id, actor.id)
+
+
+def receipts_shown(policy: Policy) -> bool:
+    """Whether members of such a room see how far others have read."""
+    return policy.receipts != "off" and policy.roster == "listed"
+
+
+async def unread(ports: Ports, actor: Actor) -> dict[RoomId, int]:
+    """Unread counts of all rooms that have any, each counted to a hundred."""
+    found = await rooms.inbox(ports.db, actor.tenant, actor.id, limit=500)
+    return {item.room.id: item.unread for item in found if item.unread}

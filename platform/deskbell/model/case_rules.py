@@ -1,0 +1,160 @@
+"""The life of a case, as pure functions: what may follow what, and when something is next due.
+
+A case that waits always has a deadline; what happens then is on a ladder of steps, the last of which
+repeats. So nobody waits for ever, whatever else fails.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Literal
+
+from msgspec.structs import replace
+
+from deskbell.errors import AlreadyClaimed, Conflict, Gone
+from deskbell.ids import CaseId, RoomId, UserId
+from deskbell.model.records import Case
+
+Action = Literal["re_offer", "other_team", "call_back", "return_to_bot"]
+OVER = ("resolved", "merged")
+
+
+@dataclass(frozen=True)
+class Step:
+    """One rung: what to do when a waiting case was not taken, and how long the next may take."""
+
+    after_s: int
+    action: Action = "re_offer"
+    team: str | None = None
+
+
+def opened(
+    case_id: CaseId,
+    room: RoomId,
+    *,
+    reason: str,
+    priority: int,
+    team: str,
+    handover: dict[str, Any],
+    now: datetime,
+    ladder: Sequence[Step],
+) -> Case:
+    """A new case, waiting in its team's line."""
+    return Case(
+        id=case_id,
+        room=room,
+        status="waiting",
+        reason=reason,
+        priority=priority,
+        team=team,
+        agent=None,
+        opened_at=now,
+        deadline_at=now + timedelta(seconds=ladder[0].after_s),
+        version=0,
+        waiting_since=now,
+        handover=handover,
+    )
+
+
+def claimed(case: Case, agent: UserId, *, now: datetime, answer_within_s: int) -> Case:
+    """The case in the hands of an agent.
+
+    Raises:
+        AlreadyClaimed: It is in somebody else's; ``details["agent"]`` says whose.
+        Gone: It is over.
+    """
+    _not_over(case)
+    if case.status == "assigned" and case.agent != agent:
+        raise AlreadyClaimed(agent=case.agent)
+    if case.status == "assigned":
+        return case
+    return replace(
+        case,
+        status="assigned",
+        agent=agent,
+        step=0,
+        waiting_since=None,
+        snoozed_until=None,
+        # Nothing said yet: the visitor is owed a word.
+        deadline_at=now + timedelta(seconds=answer_within_s),
+    )
+
+
+def assigned(case: Case, agent: UserId, *, now: datetime, answer_within_s: int) -> Case:
+    """The same by somebody else's decision; taken from whoever had it."""
+    _not_over(case)
+    free = replace(case, status="waiting", agent=None) if case.status == "assigned" and case.agent != agent else case
+    return claimed(free, agent, now=now, answer_within_s=answer_within_s)
+
+
+def queued(case: Case, *, team: str | None = None, now: datetime, ladder: Sequence[Step], urgent: bool = False) -> Case:
+    """Back in line, of the same team or another. Who has waited keeps the time they waited since."""
+    _not_over(case)
+    return replace(
+        case,
+        status="waiting",
+        agent=None,
+        team=team or case.team,
+        step=0,
+        priority=max(case.priority, 1) if urgent else case.priority,
+        waiting_since=case.waiting_since or now,
+        snoozed_until=None,
+        deadline_at=now + timedelta(seconds=ladder[0].after_s),
+    )
+
+
+def resolved(case: Case, *, now: datetime) -> Case:
+    """Over, as far as we know. Resolving again changes nothing."""
+    if case.status == "merged":
+        raise Gone("This conversation was merged into another.", merged_into=case.merged_into)
+    if case.status == "resolved":
+        return case
+    return replace(
+        case, status="resolved", resolved_at=now, deadline_at=None, waiting_since=None, snoozed_until=None, step=0
+    )
+
+
+def snoozed(case: Case, *, until: datetime, now: datetime) -> Case:
+    """Out of sight until a moment; an assigned case comes back to its agent then."""
+    _not_over(case)
+    if case.status == "waiting":
+        raise Conflict("Somebody is waiting here. Accept the conversation before putting it off.")
+    if until <= now:
+        raise Conflict("The moment lies in the past.")
+    return replace(case, status="snoozed", snoozed_until=until, deadline_at=until)
+
+
+def awake(case: Case, *, now: datetime, answer_within_s: int, ladder: Sequence[Step]) -> Case:
+    """Back from a snooze: with its agent, or in line where it has none."""
+    if case.agent is None:
+        return queued(case, now=now, ladder=ladder)
+    return replace(
+        case,
+        status="assigned",
+        snoozed_until=None,
+        step=0,
+        deadline_at=now + timedelta(seconds=answer_within_s),
+    )
+
+
+def stepped(case: Case, *, now: datetime, ladder: Sequence[Step]) -> tuple[Case, Step]:
+    """What happens to a waiting case nobody took, and the case after it. The last step repeats."""
+    step = ladder[min(case.step, len(ladder) - 1)]
+    following = ladder[min(case.step + 1, len(ladder) - 1)]
+    team = step.team if step.action == "other_team" and step.team else case.team
+    return (
+        replace(case, step=case.step + 1, team=team, deadline_at=now + timedelta(seconds=max(following.after_s, 1))),
+        step,
+    )
+
+
+def rated(case: Case, score: int, comment: str) -> Case:
+    """What the visitor thought of it."""
+    return replace(case, rating=score, rating_comment=comment or None)
+
+
+def _not_over(case: Case) -> None:
+    if case.status in OVER:
+        raise Gone("This case is over. Reopen it first.", merged_into=case.merged_into)
