@@ -26,7 +26,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 from websockets.frames import Close
 
-from deskbell.server.asgi import Server, SocketProtocol, TrustedProxies, build_config
+from deskbell.server.asgi import Server, SocketProtocol, TrustedProxies, build_config, run
 from deskbell.server.inbound import CONNECTION_KEY, BoundedWebsocketConnection, split_credentials, take_credentials
 from deskbell.server.outbound import (
     EXTENSION,
@@ -1037,3 +1037,9 @@ def test_the_configuration_is_the_one_our_promises_need() -> None:
     assert not (config.ws_per_message_deflate or config.server_header or config.access_log or config.proxy_headers)
     assert 64 * KIB <= config.ws_max_size <= 66 * KIB and config.lifespan == "on"
     assert isinstance(config, uvicorn.Config)
+
+
+def test_several_workers_are_not_quietly_one() -> None:
+    """Who asks for four processes must not believe to have them."""
+    with pytest.raises(ValueError, match="one process"):
+        run(build_config("module:app", workers=4))

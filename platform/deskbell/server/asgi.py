@@ -490,9 +490,9 @@ class Server(uvicorn.Server):
     lifespan. A second SIGINT skips what is left. Sockets that are still there when the time of
     the drain is up are cut.
 
-    Several workers: give ``uvicorn.supervisors.Multiprocess`` the ``run`` of a server whose app
-    is an import string and whose ``drain`` is a function of a module, since both travel to the
-    workers by pickle.
+    A worker process runs ``Server(config, drain=…).run([listener])``; both arguments travel by
+    pickle when the app is an import string and the drain a function of a module. uvicorn's own
+    ``Multiprocess`` is of no use for that: it makes stock servers, which do not drain.
 
     Args:
         drain: Makes readiness false, tells clients when to come back, flushes what is under way
@@ -563,8 +563,11 @@ def run(
         drain, drain_timeout_s: See :class:`Server`.
 
     Raises:
+        ValueError: Several workers are configured; one call serves with one process.
         SystemExit: With 3, the application or its lifespan could not start, or the port is taken.
     """
+    if config.workers > 1:
+        raise ValueError("run() serves with one process; start a Server in each worker")
     try:
         Server(config, drain=drain, drain_timeout_s=drain_timeout_s).run()
     except KeyboardInterrupt:
