@@ -1,0 +1,136 @@
+"""The REST routes that the client calls by name, with their bodies: the one place that knows them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import quote, urlencode
+
+import msgspec
+
+from deskbell.client.rest import NotUnderstood, Rest
+from deskbell.model.records import Case, Participant, RoomState
+
+
+def _id(value: str) -> str:
+    return quote(value, safe="")
+
+
+def _as(answer: Any, kind: Any, *keys: str) -> Any:
+    """``answer`` as a record; where it is wrapped in an object, under one of ``keys``."""
+    if isinstance(answer, dict):
+        for key in keys:
+            if key in answer:
+                answer = answer[key]
+                break
+    try:
+        return msgspec.convert(answer, kind)
+    except msgspec.ValidationError as error:
+        raise NotUnderstood(f"The answer is not understood: {error}") from None
+
+
+class Routes:
+    """What support people and visitors do besides writing messages."""
+
+    async def rest(self, method: str, path: str, json: object = None, headers: Mapping[str, str] | None = None) -> Any:
+        raise NotImplementedError
+
+    # -- visitors
+
+    async def open_conversation(self, **fields: Any) -> RoomState:
+        """The visitor's conversation: the one under way, or a new one."""
+        room: RoomState = _as(await self.rest("POST", "/support/conversations", fields), RoomState, "room")
+        return room
+
+    async def rate(self, room: str, rating: int, comment: str = "") -> None:
+        """How the help was, from 1 to 5."""
+        body: dict[str, Any] = {"rating": rating} | ({"comment": comment} if comment else {})
+        await self.rest("POST", f"/rooms/{_id(room)}/rating", body)
+
+    # -- rooms
+
+    async def participants(self, room: str) -> list[Participant]:
+        found = await self.rest("GET", f"/rooms/{_id(room)}/participants")
+        people: list[Participant] = _as(found, list[Participant], "participants", "items")
+        return people
+
+    async def join(self, room: str) -> None:
+        await self.rest("POST", f"/rooms/{_id(room)}/join", {})
+
+    async def leave(self, room: str) -> None:
+        await self.rest("POST", f"/rooms/{_id(room)}/leave", {})
+
+    # -- agents
+
+    async def cases_in(self, view: str) -> list[Case]:
+        """Cases; ``view`` is ``mine``, ``queue``, ``bot`` or ``all``."""
+        found = await self.rest("GET", f"/cases?{urlencode({'view': view})}")
+        cases: list[Case] = _as(found, list[Case], "cases", "items")
+        return cases
+
+    async def claim(self, case: str) -> Case:
+        """Make a waiting case, and its conversation, one's own.
+
+        Raises:
+            AlreadyClaimed: A colleague was faster.
+        """
+        return await self._case(case, "claim", {})
+
+    async def transfer(self, case: str, team: str) -> Case:
+        return await self._case(case, "transfer", {"team": team})
+
+    async def give_back(self, case: str, to: str) -> Case:
+        """Return a case; ``to`` is ``queue`` or ``bot``."""
+        return await self._case(case, "return", {"to": to})
+
+    async def resolve(self, case: str) -> Case:
+        return await self._case(case, "resolve", {})
+
+    async def snooze(self, case: str, until: str) -> Case:
+        """Set a case aside; ``until`` is a time in RFC 3339."""
+        return await self._case(case, "snooze", {"until": until})
+
+    async def _case(self, case: str, verb: str, body: dict[str, Any]) -> Case:
+        changed: Case = _as(await self.rest("POST", f"/cases/{_id(case)}/{verb}", body), Case, "case")
+        return changed
+
+    async def backstage(self, room: str) -> RoomState:
+        """The agents-only twin of a support room, where notes are written."""
+        found: RoomState = _as(await self.rest("GET", f"/rooms/{_id(room)}/backstage"), RoomState, "room")
+        return found
+
+    async def set_availability(self, status: str) -> None:
+        """Whether one takes conversations: ``online``, ``away`` or ``offline``."""
+        await self.rest("PUT", "/agents/me/availability", {"status": status})
+
+
+async def visitor_tokens(rest: Rest, site_key: str, identity: str | None = None) -> dict[str, Any]:
+    """Become a site's visitor, anonymous or vouched for by the site."""
+    body = {"site_key": site_key} | ({} if identity is None else {"identity": identity})
+    return await _tokens(rest, "/auth/visitors", body)
+
+
+async def login_tokens(rest: Rest, email: str, password: str) -> dict[str, Any]:
+    """Log in with a password."""
+    return await _tokens(rest, "/auth/login", {"email": email, "password": password})
+
+
+async def renewed_tokens(rest: Rest, refresh_token: str) -> dict[str, Any]:
+    """Exchange a refresh token; it is spent afterwards."""
+    return await _tokens(rest, "/auth/refresh", {"refresh_token": refresh_token})
+
+
+async def _tokens(rest: Rest, path: str, body: dict[str, Any]) -> dict[str, Any]:
+    answer = await rest.call("POST", path, body)
+    if not isinstance(answer, dict):
+        raise NotUnderstood
+    return answer
+
+
+async def ticket(rest: Rest, token: str) -> str:
+    """A ticket for one socket, good for thirty seconds."""
+    answer = await rest.call("POST", "/ws-tickets", {}, token=token)
+    if not isinstance(answer, dict) or not isinstance(answer.get("ticket"), str):
+        raise NotUnderstood
+    found: str = answer["ticket"]
+    return found
