@@ -45,7 +45,7 @@ _SECTION = re.compile(r"^--\s*(postgresql:|sqlite:|end)\s*$")
 # Any number will do, as long as no other program on the same database takes it: "deskbell" in ASCII.
 _LOCK = int.from_bytes(b"deskbell", "big")
 _CONNECT_TIMEOUT_S = 10.0
-_BUSY_TIMEOUT_S = 60.0
+_BUSY_TIMEOUT_MS = 60_000
 
 _BOOTSTRAP = (
     "CREATE TABLE IF NOT EXISTS schema_version ("
@@ -245,11 +245,11 @@ def _sqlite(url: str) -> Iterator[sqlite3.Connection]:
     path = sqlite_backend.path_of(url)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        con = sqlite3.connect(path, isolation_level=None, timeout=_BUSY_TIMEOUT_S)
+        con = sqlite3.connect(path, isolation_level=None, timeout=_BUSY_TIMEOUT_MS / 1000)
     except (sqlite3.Error, OSError) as error:
         raise StoreUnavailable(f"the database cannot be opened: {error}") from error
     try:
-        con.execute("PRAGMA journal_mode = WAL").fetchall()
+        sqlite_backend.write_ahead(con, patience_ms=_BUSY_TIMEOUT_MS)
         con.execute("PRAGMA synchronous = FULL")
         # Off, so that a table can be rebuilt under its references; checked before each commit instead.
         con.execute("PRAGMA foreign_keys = OFF")

@@ -4,8 +4,8 @@ Promises: a connection that was lost is replaced by itself at the next use; a ca
 leaves no open transaction and no missing connection behind; ids (``uuid`` columns) travel as text.
 
 Nothing here changes the state of a session (no SET, LISTEN or advisory lock), which is why giving
-a connection back costs no round trip. Whoever needs such state opens a connection of its own,
-as the migrations do.
+a connection back costs no round trip, unless its statement was cancelled. Whoever needs such state
+opens a connection of its own, as the migrations do.
 """
 
 from __future__ import annotations
@@ -154,6 +154,9 @@ class PostgresSession:
     async def command(self, sql: str) -> None:
         await self._run(self._con.execute, sql)
 
+    async def incarnation(self) -> str:
+        return await self._run(incarnation_of, self._con)
+
     async def orm_query(self, sql: str, values: Sequence[object]) -> tuple[int, Sequence[Row]]:
         if sql.lstrip()[:6].upper() in ("INSERT", "UPDATE", "DELETE") and " RETURNING " not in sql.upper():
             return affected(await self._run(self._con.execute, sql, *values)), []
@@ -226,13 +229,8 @@ class PostgresBackend:
         return self._incarnation
 
     async def read_incarnation(self) -> None:
-        con = await self._acquire()
-        try:
-            self._incarnation = await incarnation_of(con)
-        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
-            raise translated(error, lost=StoreUnavailable) from error
-        finally:
-            await self._release(con)
+        async with self.once(writes=False) as session:
+            self._incarnation = await session.incarnation()
 
     async def _acquire(self) -> Any:
         if self._pool is None:
@@ -260,6 +258,9 @@ class PostgresBackend:
         con = await self._acquire()
         try:
             yield PostgresSession(con, lost=OutcomeUnknown if writes else StoreUnavailable)
+        except asyncio.CancelledError:
+            await see_through(self._synchronise(con))
+            raise
         finally:
             await self._release(con)
 
@@ -302,13 +303,29 @@ class PostgresBackend:
         if status != "COMMIT":  # PostgreSQL answers ROLLBACK, and no error, to the COMMIT of a failed transaction
             raise StoreMisuse("the transaction had failed; its error was swallowed inside the block")
 
+    async def _synchronise(self, con: Any) -> None:
+        """End what a cancelled statement may have left open. Never raises.
+
+        asyncpg prepares a statement without a Sync message and executes it with one. A caller that
+        is cancelled exactly in between leaves the connection inside an implicit transaction, which
+        would hold its locks until the next use, and fail the next BEGIN with an isolation level.
+        Any simple query ends it.
+        """
+        if _gone(con):
+            return
+        try:
+            await con.execute("SELECT 1", timeout=ROLLBACK_TIMEOUT_S)
+        except Exception as error:
+            log.warning("a connection did not recover from a cancelled statement, it is dropped: %s", error)
+            _drop(con)
+
     async def _roll_back(self, con: Any) -> None:
         """Never raises: a connection that cannot even roll back is thrown away."""
         if _gone(con):
             return
         try:
             await con.execute("ROLLBACK", timeout=ROLLBACK_TIMEOUT_S)
-        except (Exception, asyncio.CancelledError) as error:
+        except Exception as error:
             log.warning("a rollback failed, the connection is dropped: %s", error)
             _drop(con)
 

@@ -89,6 +89,23 @@ def path_of(url: str) -> Path:
     return Path(name)
 
 
+def write_ahead(raw: sqlite3.Connection, *, patience_ms: int) -> None:
+    """Put the file into WAL mode, which it keeps.
+
+    SQLite does not apply its busy timeout to this change: of several processes that open a new file
+    at once all but one would fail immediately.
+    """
+    deadline = time.monotonic() + patience_ms / 1000
+    while True:
+        try:
+            raw.execute("PRAGMA journal_mode = WAL").fetchall()
+            return
+        except sqlite3.OperationalError as error:
+            if not error.sqlite_errorname.startswith("SQLITE_BUSY") or time.monotonic() > deadline:
+                raise
+            time.sleep(0.01)
+
+
 class NamedRow(sqlite3.Row):
     """A row with the rest of what asyncpg's rows can do, so that code meets one shape."""
 
@@ -125,7 +142,7 @@ class Connection:
         self._raw = raw
         raw.row_factory = NamedRow
         if writes:
-            raw.execute("PRAGMA journal_mode = WAL").fetchall()
+            write_ahead(raw, patience_ms=busy_timeout_ms)
         else:
             raw.execute("PRAGMA query_only = ON")
         raw.execute("PRAGMA synchronous = FULL")
