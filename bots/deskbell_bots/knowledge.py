@@ -7,6 +7,11 @@ passage that covers it best, and its source. It writes no sentence of its own. I
 - to need nothing but the folder: no network, no model, no package beyond the standard library;
 - to be fast enough to be called from an event loop: a few hundred passages are asked in about a millisecond.
 
+A page may say in a comment how else people ask for a section; it is read, and not shown::
+
+    ## Check the configuration before you start
+    <!-- asked: validate my settings; is my yaml correct -->
+
 How sure it must be is measured against the folder itself: each heading is asked as a question
 when the folder is loaded, and how well headings find their own passages is the unit of ``score``.
 
@@ -30,15 +35,19 @@ from typing import Literal
 MAX_SHOWN = 900  # characters of a passage that are shown; the rest is behind its link
 
 # How often a word counts by where it stands, and how quickly saying it again stops to count more.
-TITLE, HEADING, BODY, CODE = 2.5, 4.0, 1.0, 0.5
+TITLE, HEADING, ASKED, BODY, CODE = 2.5, 4.0, 2.0, 1.0, 0.5
 SATURATION, LENGTH_PULL = 1.4, 0.6
 # What a word is worth that is not literally the one asked for.
-SYNONYM, TYPO = 0.6, 0.75
+SYNONYM, ONLY_SYNONYM, TYPO = 0.6, 0.8, 0.75  # the second where the pages never say the word itself
 # What is added when words stand side by side as asked, and when the heading says little else than the question.
 BIGRAM, FIT = 0.25, 0.25
+# A word that elsewhere on the page is asked for is half there. A soft word weighs this much of an ordinary one.
+ELSEWHERE, SOFT = 0.5, 0.4
+TABLE = 0.8  # a table is for looking things up; who asks is better answered by prose, if there is some
 
 # Chosen on the first half of tests/unit/data/knowledge_questions.yaml; the other half is the proof.
-ADMIT = 0.55  # the least certainty that is an answer
+ADMIT = 0.57  # the least certainty that is an answer
+SURE = 1.0  # a question of a single word needs this much, unless something is called by that word
 ABOUT, COVERED = 0.625, 0.375  # what certainty is made of: how much the passage is about it, how much of it is there
 
 
@@ -91,28 +100,41 @@ _STOP = frozenset(
     wanna gonna lets let hi hello hey ok okay thanks thank one ones thing things something anything way ways
     whats hows wheres im ive id dont cant doesnt isnt happens happen happened mean means meaning actually exactly really
     use used using possible between difference differ
-    today tomorrow yesterday go goes going went gone
+    today tomorrow yesterday go goes going went gone long someone somebody anyone anybody list lists else say says
     """.split()
 )
 _WORD = re.compile(r"[^\W_]+(?:[_'’][^\W_]+)*")
 _CAMEL = re.compile(r"\b[A-Z]?[a-z]+(?:[A-Z][a-z]+)+\b")
 _VOWEL = re.compile(r"[aeiouy]")
 # Longest first. With the suffix goes what makes `configure` and `configuration` two words.
-_SUFFIXES = ("ations", "ation", "ating", "ated", "ates", "ate", "ions", "ion", "ments", "ment", "ing", "ed", "ly")
+# Forms that no suffix explains.
+_FORMS = {
+    form: word
+    for word, forms in {
+        "find": "found", "send": "sent", "write": "wrote written", "keep": "kept", "lose": "lost", "take": "took taken",
+        "hold": "held", "leave": "left", "build": "built", "come": "came", "give": "gave given", "say": "said",
+        "see": "saw seen", "run": "ran", "begin": "began begun", "choose": "chose chosen", "make": "made",
+        "speak": "spoke spoken", "forget": "forgot forgotten", "hide": "hid hidden", "know": "knew known",
+    }.items()
+    for form in forms.split()
+}  # fmt: skip
+_SUFFIXES = ("ators", "ator", "ations", "ation", "ating", "ated", "ates", "ate", "ions", "ion", "ing", "ed", "ly")
+_LEAST = {"ing": 3, "ed": 3, "ly": 3, "ions": 5, "ion": 5}  # letters that must be left; 4 for the others
 
 
 @lru_cache(maxsize=20_000)
 def stem(word: str) -> str:
     """The part of an English word that its forms share. Not a word itself: ``configuration`` is ``configur``."""
-    if len(word) < 4 or not word.isascii() or not word.isalpha():
+    if len(word) < 3 or not word.isascii() or not word.isalpha():
         return word
+    word = _FORMS.get(word, word)
     if word.endswith("ies") and len(word) > 4:
         word = word[:-3] + "y"
-    elif word.endswith("s") and not word.endswith(("ss", "us", "is")):
+    elif word.endswith("s") and len(word) > 3 and not word.endswith(("ss", "us", "is")):
         word = word[:-1]
     for suffix in _SUFFIXES:
         rest = word[: -len(suffix)]
-        if word.endswith(suffix) and len(rest) >= 3 and _VOWEL.search(rest):
+        if word.endswith(suffix) and len(rest) >= _LEAST.get(suffix, 4) and _VOWEL.search(rest):
             word = rest
             if len(word) > 3 and word[-1] == word[-2] and word[-1] not in "lsz":
                 word = word[:-1]  # stopped, stop
@@ -131,28 +153,45 @@ def words(text: str) -> list[str]:
     found = []
     for word in _WORD.findall(text):
         base = word.split("'")[0]
-        if base:
+        if len(base) > 1:
             found.append(base)
     return found
 
 
-def _near(left: str, right: str, limit: int) -> bool:
-    """Whether at most ``limit`` slips (a letter more, less, other, or two swapped) lie between two words."""
+_KEYS = ("qwertyuiop", "asdfghjkl", "zxcvbnm")
+_BESIDE = {
+    frozenset((a, b))
+    for y, row in enumerate(_KEYS)
+    for x, a in enumerate(row)
+    for v, w in ((y, x + 1), (y + 1, x), (y + 1, x - 1))
+    if v < len(_KEYS) and 0 <= w < len(_KEYS[v])
+    for b in _KEYS[v][w]
+} | {frozenset(pair) for pair in ("ae", "ai", "ei", "ou", "eo", "iy", "sz", "cs", "ck")}  # mistyped, or misheard
+
+
+def _slips_between(left: str, right: str, limit: int) -> int:
+    """How many slips lie between two words (a letter more, less, mistaken, or two swapped); ``limit + 1`` if more.
+
+    A letter is mistaken for one beside it on the keyboard or one that sounds alike; another one makes
+    another word, such as `taxes` and `takes`.
+    """
+    none = limit + 1
     if abs(len(left) - len(right)) > limit:
-        return False
+        return none
     before: list[int] = []
     row = list(range(len(right) + 1))
     for i, a in enumerate(left, 1):
         after = [i]
         for j, b in enumerate(right, 1):
-            cost = min(row[j] + 1, after[j - 1] + 1, row[j - 1] + (a != b))
+            wrong = 0 if a == b else 1 if frozenset((a, b)) in _BESIDE else 2
+            cost = min(row[j] + 1, after[j - 1] + 1, row[j - 1] + wrong)
             if before and j > 1 and a == right[j - 2] and left[i - 2] == b:
                 cost = min(cost, before[j - 2] + 1)
             after.append(cost)
         if min(after) > limit:
-            return False
+            return none
         before, row = row, after
-    return row[-1] <= limit
+    return min(row[-1], none)
 
 
 def _swapped(left: str, right: str) -> bool:
@@ -184,6 +223,7 @@ def _synonyms(lines: Iterable[str]) -> dict[str, set[str]]:
 _HEADING = re.compile(r"(#{1,6})[ \t]+(.*?)[ \t]*#*[ \t]*$")
 _FENCE = re.compile(r" {0,3}(`{3,}|~{3,})")
 _LINK = re.compile(r"(!?)\[([^\]]*)\]\(([^)\s]+)\)")
+_COMMENT = re.compile(r"<!--\s*(asked:)?(.*?)-->\s*")
 _ITEM = re.compile(r"(?:[-*+]|\d+[.)])[ \t]")
 
 
@@ -202,9 +242,18 @@ class _Passage:
     above: str  # the title and headings above its own
     own: str  # its own heading
     blocks: list[_Block]
+    asked: list[str]  # other ways to ask for it, from the page's own comments
     terms: dict[str, float] = field(default_factory=dict)
-    named: set[str] = field(default_factory=set)  # the terms of its own heading
+    names: list[set[str]] = field(default_factory=list)  # the terms of its own heading, part by part
+    phrases: list[set[str]] = field(default_factory=list)  # the terms of each other way to ask for it
+    first: str = ""  # the heading's first word, as a term
     pairs: set[tuple[str, str]] = field(default_factory=set)
+
+    @property
+    def is_table(self) -> bool:
+        return sum(len(block.text) for block in self.blocks if block.kind != "row") < 0.5 * sum(
+            len(block.text) for block in self.blocks
+        )
 
 
 def slug(heading: str) -> str:
@@ -304,6 +353,17 @@ def _joined(blocks: Sequence[_Block]) -> str:
     return "\n".join(lines)
 
 
+def _without_comments(lines: Sequence[str]) -> tuple[list[str], list[str]]:
+    """A section without its one-line comments, and what the comments that begin with `asked:` say."""
+    kept, asked = [], []
+    for line in lines:
+        if comment := _COMMENT.fullmatch(line):
+            asked += comment[2].split(";") if comment[1] else []
+        else:
+            kept.append(line)
+    return kept, asked
+
+
 def _is_contents(blocks: Sequence[_Block]) -> bool:
     """Whether a section only points elsewhere: a table of contents matches everything and answers nothing."""
     text = "\n".join(block.text for block in blocks)
@@ -327,13 +387,14 @@ def _passages(path: str, text: str) -> Iterator[_Passage]:
             seen[anchor] += 1
             if seen[anchor] > 1:
                 anchor = f"{anchor}-{seen[anchor] - 1}"
+        lines, asked = _without_comments(lines)
         blocks = _blocks(lines)
         if not blocks or _is_contents(blocks):
             continue
         way = [above[at] for at in sorted(above)] or [Path(path).stem.replace("-", " ")]
         source = Source(title or way[0], path, anchor if level > 1 else "", " › ".join(way))
         # The lead of a page has no heading but the page's own.
-        yield _Passage(source, " ".join(way[:-1]), way[-1], blocks)
+        yield _Passage(source, " ".join(way[:-1]), way[-1], blocks, asked)
 
 
 # Questions.
@@ -345,21 +406,29 @@ class _Concept:
 
     terms: Mapping[str, float]
     weight: float
+    soft: bool = False
 
 
 class Knowledge:
     """A folder of pages that can be asked. Immutable once loaded, so it may be shared between threads."""
 
     def __init__(
-        self, passages: Sequence[_Passage], synonyms: Mapping[str, set[str]], link_base: str | None = ""
+        self,
+        passages: Sequence[_Passage],
+        synonyms: Mapping[str, set[str]],
+        soft: Iterable[str] = (),
+        link_base: str | None = "",
     ) -> None:
         self._passages = list(passages)
         self._synonyms: dict[str, set[str]] = defaultdict(set)
         for word, others in synonyms.items():
             self._synonyms[stem(word)] |= {stem(other) for other in others} - {stem(word)}
+        self._soft = {stem(word) for word in soft}
         self._link_base = link_base
         # Words as they are written, to find slips against.
         self._vocabulary = set(synonyms)
+        self._names: set[str] = set()  # terms that are no words of the language: owner_version, TextDelta, 4008
+        self._pages: dict[str, set[str]] = defaultdict(set)
         self._index()
         self._unit = 1.0
         self._unit = self._calibrated()
@@ -389,7 +458,8 @@ class Knowledge:
             inside = file.relative_to(folder)
             if inside.parts[0] not in skip:
                 passages += _passages(inside.as_posix(), file.read_text("utf-8"))
-        return cls(passages, _synonyms(lines), link_base)
+        soft = words(Path(__file__).with_name("soft_words.txt").read_text("utf-8"))
+        return cls(passages, _synonyms(lines), soft, link_base)
 
     def __len__(self) -> int:
         """How many passages there are."""
@@ -404,34 +474,58 @@ class Knowledge:
         """The passage that answers ``question``, or :class:`Unknown`. Any text may be asked, also an empty one."""
         concepts = self._concepts(question[:1000])
         ranked = self._ranked(concepts, question)
-        if not ranked:
-            return Unknown()
-        score, best = ranked[0]
-        near = [passage.source for other, passage in ranked[1:6] if other >= 0.7 * score][:3]
-        # A single word is a question only if something is called so.
-        named = len(concepts) > 1 or bool(best.named & concepts[0].terms.keys())
-        if score < ADMIT or not named:
-            return Unknown(score, [best.source, *near][:3])
-        return Answer(self._shown(best, concepts), best.source, score, near)
+        sources = [passage.source for score, passage in ranked if score >= 0.7 * ranked[0][0]]
+        for score, passage in ranked[:4]:
+            if score < ADMIT:
+                break
+            if score >= SURE or self._asks(concepts, passage):
+                near = [source for source in sources if source != passage.source]
+                return Answer(self._shown(passage, concepts), passage.source, score, near[:3])
+        return Unknown(ranked[0][0] if ranked else 0.0, sources[:3])
+
+    def _asks(self, concepts: Sequence[_Concept], passage: _Passage) -> bool:
+        """Whether it is a question about the passage. A single word is one only if the passage is called so, or if
+        the word is a name such as ``client_id``: `life` occurs in many pages, and none is about it."""
+        firm = [concept for concept in concepts if not concept.soft] or concepts
+        if len(firm) > 1:
+            return True
+        literal = {term for term, worth in firm[0].terms.items() if worth == 1.0}
+        names = [*passage.names, *passage.phrases]
+        called = max((self._fit(name, firm[0].terms.keys()) for name in names), default=0.0)
+        return called >= 0.5 or passage.first in literal or bool(self._names & literal)
+
+    def _fit(self, heading: set[str], terms: Collection[str]) -> float:
+        """How much of a heading is in ``terms``."""
+        return self._mass(heading & set(terms)) / self._mass(heading) if heading else 0.0
 
     # Reading.
 
     def _index(self) -> None:
         lengths = []
         counts: list[dict[str, float]] = []
+        spoken: set[str] = set()
+        spelled: set[str] = set()
         for passage in self._passages:
             found: dict[str, float] = defaultdict(float)
             body = [(BODY if block.kind != "code" else CODE, block.text) for block in passage.blocks]
-            for worth, text in [(TITLE, passage.above), (HEADING, passage.own), *body]:
+            asked = [(ASKED, question) for question in passage.asked]
+            for worth, text in [(TITLE, passage.above), (HEADING, passage.own), *asked, *body]:
                 terms = self._terms(text if worth in (TITLE, HEADING) else _plain(text))
                 if worth == HEADING:
-                    passage.named = set(terms)
+                    parts = re.split(r"[,:;()]|\band\b", text)
+                    passage.names = [part for part in (set(self._terms(part)) for part in parts) if part]
+                    passage.first = stem(words(text)[0]) if words(text) else ""
+                if worth == ASKED:
+                    passage.phrases.append(set(terms))
+                (spelled if worth == CODE else spoken).update(terms)
+                self._pages[passage.source.path].update(terms)
                 for term in terms:
                     found[term] += worth
                 if worth != CODE:
                     passage.pairs |= set(zip(terms, terms[1:], strict=False))
             counts.append(found)
             lengths.append(sum(found.values()))
+        self._names |= spelled - spoken
         mean = sum(lengths) / len(lengths) if lengths else 1.0
         documents = Counter(term for found in counts for term in found)
         total = len(counts)
@@ -452,6 +546,7 @@ class Knowledge:
     def _terms(self, text: str) -> list[str]:
         """The stems of a page's text, without stop words; parts of a name stand beside it."""
         found = []
+        self._names |= {stem(name.lower()) for name in _CAMEL.findall(text)}
         text = _CAMEL.sub(lambda name: f"{name[0]} {re.sub('(?<=[a-z])(?=[A-Z])', ' ', name[0])}", text)
         for word in words(text):
             if word in _STOP:
@@ -459,6 +554,8 @@ class Knowledge:
             for part in (word, *(word.split("_") if "_" in word else ())):
                 if part not in _STOP:
                     self._vocabulary.add(part)
+                    if "_" in part or (part.isdigit() and len(part) > 2 and part is word):
+                        self._names.add(part)
                     found.append(stem(part))
         return found
 
@@ -503,11 +600,14 @@ class Knowledge:
                 terms[term] = TYPO
                 weight = self._idf[term]
             others = self._synonyms.get(term, set())
+        worth = SYNONYM if terms else ONLY_SYNONYM
         for other in others:
             if other in self._idf:
-                terms.setdefault(other, SYNONYM)
+                terms.setdefault(other, worth)
         if term not in self._idf and terms:
             weight = min(weight, max(self._idf[other] for other in terms))
+        if stem(word) in self._soft:
+            return _Concept(terms, weight * SOFT, soft=True)
         return _Concept(terms, weight)
 
     def _slip(self, word: str) -> str:
@@ -517,13 +617,16 @@ class Knowledge:
         mine = _trigrams(word)
         shared = Counter(other for trigram in mine for other in self._by_trigram.get(trigram, ()))
         limit = 0 if len(word) < 5 else 1 if len(word) < 9 else 2
-        best, alike = "", 0.0
-        for other, common in sorted(shared.items()):
-            likeness = 2 * common / (len(mine) + len(other))
-            near = other[0] == word[0] and len(other) > 3 and likeness > alike and _near(word, other, limit)
-            if likeness > alike and (near or _swapped(word, other)):
-                best, alike = other, likeness
-        return best
+        likely: list[tuple[int, float, str]] = []
+        for other, common in shared.items():
+            if other == word or len(other) < 4:
+                continue
+            # Another last letter is another form or another word (printer, printed), seldom a slip.
+            edges = other[0] == word[0] and (other[-1] == word[-1] or len(other) != len(word))
+            slips = 1 if _swapped(word, other) else _slips_between(word, other, limit) if edges else limit + 1
+            if slips <= max(limit, _swapped(word, other)):
+                likely.append((slips, -common / (len(mine) + len(other)), other))
+        return min(likely)[2] if likely else ""
 
     def _mass(self, terms: Iterable[str]) -> float:
         return sum(self._idf[term] for term in terms)
@@ -555,15 +658,19 @@ class Knowledge:
                 covered[at] += concept.weight * worth
         asked = [stem(word) for word in words(question) if word not in _STOP]
         pairs = set(zip(asked, asked[1:], strict=False))
+        by_name = any(self._names & concept.terms.keys() for concept in concepts)
         meant = {term for concept in concepts for term in concept.terms}
         found = []
         for at, sum_ in reached.items():
             passage = self._passages[at]
             bonus = BIGRAM * len(pairs & passage.pairs) / len(pairs) if pairs else 0.0
-            if passage.named:
-                bonus += FIT * self._mass(passage.named & meant) / self._mass(passage.named)
-            about = sum_ / total * (1 + bonus) / self._unit
-            found.append((ABOUT * about + COVERED * covered[at] / total, passage))
+            bonus += FIT * self._fit(set().union(*passage.names), meant)
+            about = sum_ / total * (1 + bonus * covered[at] / total) / self._unit
+            page = self._pages[passage.source.path]
+            on_page = sum(c.weight * max((w for t, w in c.terms.items() if t in page), default=0.0) for c in concepts)
+            there = covered[at] + ELSEWHERE * max(on_page - covered[at], 0.0)
+            certainty = (ABOUT * about + COVERED * there / total) * (TABLE if passage.is_table and not by_name else 1.0)
+            found.append((certainty, passage))
         found.sort(key=lambda item: -item[0])
         return found
 

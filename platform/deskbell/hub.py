@@ -17,7 +17,7 @@ import asyncio
 import random
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 import msgspec
 import structlog
@@ -89,12 +89,15 @@ class Connection:
 class Subscription:
     """A socket's place in a room's stream. ``live`` once it is sent what comes; ``over`` once it ended."""
 
-    __slots__ = ("connection", "live", "over", "stream", "visible_from", "write")
+    __slots__ = ("connection", "live", "over", "place", "stream", "takes_part", "visible_from", "write")
 
     def __init__(self, connection: Connection, stream: Stream) -> None:
         self.connection = connection
         self.write = connection.out.write
         self.stream = stream
+        # What the edge knows of the reader's place in the room; the hub only carries it.
+        self.place: Any = None
+        self.takes_part = False
         self.visible_from = 0
         self.live = False
         self.over = False
@@ -359,6 +362,7 @@ class Hub:
         """
         connection, stream = subscription.connection, subscription.stream
         subscription.visible_from = member.visible_from if member is not None else 0
+        subscription.takes_part = member is not None
         stream.policy = policy
         page = await self._page(subscription, since)
         if subscription.over:

@@ -36,10 +36,7 @@ MAX_TRIED = 5
 
 def ladder(ports: Ports) -> list[Step]:
     """What happens to a case that nobody takes, from the settings. Never empty."""
-    support = ports.settings.support
-    steps = [Step(step.after_s, step.action, step.team) for step in support.ladder]
-    first = Step(support.offer_s, steps[0].action if steps else "re_offer", steps[0].team if steps else None)
-    return [first, *steps[1:]] if steps else [first]
+    return [Step(step.after_s, step.action, step.team) for step in ports.settings.support.ladder]
 
 
 def _moment(change: Change) -> datetime:
@@ -101,7 +98,7 @@ async def open_in(
         priority=hand_over.priority,
         team=team,
         now=_moment(change),
-        ladder=ladder(ports),
+        offer_s=support.offer_s,
         handover={
             "reason": hand_over.reason,
             "summary": hand_over.summary or packet.question,
@@ -333,7 +330,7 @@ async def transfer(
             if given == case:
                 return case
             return await _hand_to(ports, change, place.room, given, receiver, system, what="transferred")
-        queued = case_rules.queued(case, team=team, now=_moment(change), ladder=ladder(ports))
+        queued = case_rules.queued(case, team=team, now=_moment(change), offer_s=ports.settings.support.offer_s)
         change.put_room(ownership.to_nobody(change.rooms[found.room]))
         await say_event(change, found.room, system, "case_transferred", "I've asked the right team to join.")
         stored = await change.put_case(queued, what="transferred")
@@ -366,7 +363,7 @@ async def give_back(ports: Ports, actor: Actor, case_id: CaseId, to: str) -> Cas
     async with ports.journal.change(actor.tenant, found.room) as change:
         place, case = await _place_and_case(ports, change, actor, found.room, case_id)
         if to == "queue":
-            queued = case_rules.queued(case, now=_moment(change), ladder=ladder(ports))
+            queued = case_rules.queued(case, now=_moment(change), offer_s=ports.settings.support.offer_s)
             change.put_room(ownership.to_nobody(place.room))
             await say_event(change, found.room, system, "case_returned", "I've asked another colleague to join.")
             stored = await change.put_case(queued, what="returned")
@@ -687,7 +684,8 @@ async def step(ports: Ports, tenant: TenantId, case_id: CaseId, room_id: RoomId)
         if case.status == "snoozed":
             answer_s = ports.settings.support.agent_silent_s
             return await change.put_case(
-                case_rules.awake(case, now=now, answer_within_s=answer_s, ladder=ladder(ports)), what="awake"
+                case_rules.awake(case, now=now, answer_within_s=answer_s, offer_s=ports.settings.support.offer_s),
+                what="awake",
             )
         if case.status == "assigned":
             return await _agent_is_silent(ports, change, room, case, system)
@@ -726,7 +724,7 @@ async def _agent_is_silent(ports: Ports, change: Change, room: Room, case: Case,
         return await change.put_case(reminded, what="agent_silent")
     change.put_room(ownership.to_nobody(room))
     await say_event(change, room.id, system, "case_returned", "I've asked another colleague to join.")
-    queued = case_rules.queued(case, now=now, ladder=ladder(ports), urgent=True)
+    queued = case_rules.queued(case, now=now, offer_s=ports.settings.support.offer_s, urgent=True)
     stored = await change.put_case(queued, what="returned")
     _tell_line_later(ports, change.tenant, stored.team)
     return stored

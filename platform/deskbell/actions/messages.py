@@ -41,7 +41,7 @@ from deskbell.errors import (
     WindowOver,
 )
 from deskbell.ids import MessageId, RoomId, UserId, is_id, new_id
-from deskbell.model.policy import within_window
+from deskbell.model.policy import Policy, within_window
 from deskbell.model.records import Actor, Message
 from deskbell.model.text import normalise
 from deskbell.ports import Ports
@@ -187,9 +187,9 @@ async def _checked(
     digest: bytes,
     place: Place | None,
 ) -> NewMessage | Held:
-    _spend(ports, actor, "message")
     if place is None:
         place = await access.room_for(ports, actor, room_id)
+    _spend(ports, actor, "message", place.policy)
     content = checked_text(ports, draft.content, what="content", empty=draft.kind != "text")
     checked_text(ports, client_id, what="client_id", max_bytes=512, empty=False)
     if draft.kind == "system":
@@ -244,14 +244,15 @@ def _nobody_listens(outcome: Outcome) -> None:
     raise AssertionError("the command was posted before anybody could hear its outcome")
 
 
-def _spend(ports: Ports, actor: Actor, what: str) -> None:
+def _spend(ports: Ports, actor: Actor, what: str, policy: Policy | None = None) -> None:
     limits = ports.settings.limits
     if actor.kind == "bot":
         return
+    per_min, burst = limits.messages_per_min, limits.message_burst
     if actor.is_staff:
         per_min, burst = limits.agent_messages_per_min, limits.agent_burst
-    else:
-        per_min, burst = limits.messages_per_min, limits.message_burst
+    elif policy is not None and policy.rate_per_min is not None:
+        per_min, burst = policy.rate_per_min, policy.rate_burst or burst
     ports.limits.spend(what, actor.id, per_min=per_min, burst=burst)
 
 

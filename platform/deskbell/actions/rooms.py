@@ -325,7 +325,7 @@ async def change_place(
                     raise Invalid("Use POST /participants to bring somebody in.")
                 changed, what = replace(changed, state="left"), "left"
             else:
-                changed = replace(changed, state=state)  # type: ignore[arg-type]
+                changed = replace(changed, state=state)
         if changed == member:
             return rows.participant(member, people.public(user))
         put = await change.put_member(changed, people.public(user), what=what)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import http.client
 import json
+import secrets
 import sys
 import tempfile
 import time
@@ -31,8 +32,9 @@ SPEECH: Final = Speech(
 )
 SOCKET: Final = "/api/v1/ws"
 READY: Final = "/api/v1/health/ready"
-SITE_KEY: Final = "bench-site-key-0123456789"
-SECRET: Final = "only-for-the-bench-0123456789abcdefghijklmnop"
+SITE_KEY: Final = "bench-site"
+AGENT: Final = "ana@bench.example"
+PASSWORD: Final = secrets.token_urlsafe(24)
 SOCKETS_PER_USER: Final = 5
 NO_LIMIT: Final = 1_000_000
 
@@ -75,9 +77,37 @@ def send(room: str, n: int, text: str) -> bytes:
     return f'{{"type":"send","ref":{n},"room":"{room}","client_id":"bench-{n}","content":"{text}"}}'.encode()
 
 
-def config(folder: Path, database_url: str | None, redis_url: str | None) -> dict[str, Any]:
-    """The configuration of a server under measurement; SQLite in ``folder`` without ``database_url``."""
-    return {"database_url": database_url or f"sqlite://{folder}/deskbell.sqlite3"}
+def config(folder: Path, *, database_url: str | None, redis_url: str | None, crowded: bool) -> dict[str, Any]:
+    """The configuration of a server under measurement.
+
+    As in production, but for limits: they are so high that they never refuse. Groups take any number
+    of members; ``crowded`` ones keep no roster, which is the rule above 200.
+    """
+    group: dict[str, Any] = {"rate_per_min": NO_LIMIT, "rate_burst": NO_LIMIT, "max_members": NO_LIMIT}
+    return {
+        "environment": "production",
+        "store": {"url": database_url or f"sqlite:///{folder}/deskbell.sqlite3"},
+        "bus": {"url": redis_url or "memory://"},
+        "auth": {"secret": secrets.token_urlsafe(48), "access_token_s": 7200},
+        "limits": {
+            "messages_per_min": NO_LIMIT,
+            "message_burst": NO_LIMIT,
+            "agent_messages_per_min": NO_LIMIT,
+            "agent_burst": NO_LIMIT,
+            "new_visitors_per_min_per_prefix": NO_LIMIT,
+            "unauthenticated_sockets_per_prefix": NO_LIMIT,
+            "connections_per_user": SOCKETS_PER_USER,
+        },
+        "channels": {"group": group | ({"roster": "counted"} if crowded else {})},
+        "tenants": [
+            {
+                "slug": "bench",
+                "name": "Bench",
+                "sites": [{"name": "Bench", "public_key": SITE_KEY, "origins": ["https://bench.example"]}],
+                "users": [{"email": AGENT, "name": "Ana", "password": PASSWORD, "teams": ["support"]}],
+            }
+        ],
+    }
 
 
 class Server:
@@ -107,10 +137,12 @@ class Server:
 
 
 @contextlib.contextmanager
-def serving(cores: Cores, *, database_url: str | None = None, redis_url: str | None = None) -> Iterator[Server]:
-    """Deskbell, ready, on the server's core; ended and its folder gone on leaving."""
+def serving(
+    cores: Cores, *, database_url: str | None = None, redis_url: str | None = None, crowded: bool = False
+) -> Iterator[Server]:
+    """Deskbell, ready, on the server's core; ended and its folder gone on leaving. See :func:`config`."""
     with tempfile.TemporaryDirectory(prefix="deskbell-bench-") as name:
-        program, port = launch(cores, Path(name), database_url=database_url, redis_url=redis_url)
+        program, port = launch(cores, Path(name), database_url=database_url, redis_url=redis_url, crowded=crowded)
         try:
             wait_until_ready(program, port)
             yield Server(program, port)
@@ -119,11 +151,16 @@ def serving(cores: Cores, *, database_url: str | None = None, redis_url: str | N
 
 
 def launch(
-    cores: Cores, folder: Path, *, database_url: str | None = None, redis_url: str | None = None
+    cores: Cores,
+    folder: Path,
+    *,
+    database_url: str | None = None,
+    redis_url: str | None = None,
+    crowded: bool = False,
 ) -> tuple[Program, int]:
     """Start ``deskbell serve`` and return at once, with the port it will listen on."""
     file = folder / "config.yaml"
-    file.write_text(yaml.safe_dump(config(folder, database_url, redis_url)))
+    file.write_text(yaml.safe_dump(config(folder, database_url=database_url, redis_url=redis_url, crowded=crowded)))
     port = free_port()
     program = Program(
         "deskbell",
@@ -158,19 +195,20 @@ def wait_until_ready(program: Program, port: int, *, timeout_s: float = 60) -> f
 
 
 def members(server: Server, count: int) -> list[User]:
-    """New people."""
+    """New people, who come in as visitors of the site."""
     made = [server.ask("POST", "/api/v1/auth/visitors", {"site_key": SITE_KEY}) for _ in range(count)]
     return [User(answer["user"]["id"], answer["access_token"]) for answer in made]
 
 
 def rooms(server: Server, groups: Sequence[Sequence[User]]) -> list[str]:
-    """One group room for each group of people, made by its first; their ids."""
+    """One group room for each group of people, opened by an agent who then stays away; their ids."""
+    agent = server.ask("POST", "/api/v1/auth/login", {"email": AGENT, "password": PASSWORD})["access_token"]
     return [
         server.ask(
             "POST",
             "/api/v1/rooms",
             {"channel_type": "group", "name": f"room {n}", "participants": [person.id for person in group]},
-            group[0].token,
+            agent,
         )["id"]
         for n, group in enumerate(groups)
     ]

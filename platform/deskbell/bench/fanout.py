@@ -64,7 +64,7 @@ async def measure(stage: Stage, *, seconds: float, show: Show) -> Window:
 @contextlib.contextmanager
 def deskbell_room(cores: Cores, *, members: int) -> Iterator[Stage]:
     """Deskbell on SQLite, with all ``members`` in one group."""
-    with deskbell_server.serving(cores) as server:
+    with deskbell_server.serving(cores, crowded=members >= 200) as server:
         people = deskbell_server.members(server, members)
         (room,) = deskbell_server.rooms(server, [people])
         text = "x" * TEXT_BYTES

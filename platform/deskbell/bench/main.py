@@ -24,6 +24,10 @@ SCENARIOS: Final[dict[str, Callable[[Run], report.Table]]] = {
 }
 
 
+WIDTH: Final = 120
+"""Columns of the terminal that the widest table needs."""
+
+
 def run(
     scenarios: Sequence[str] = (),
     *,
@@ -51,7 +55,7 @@ def run(
         raise ValueError("seconds must be from 1 to 60")
     if not all(10 <= size <= 10_000 for size in members):
         raise ValueError("members must be from 10 to 10,000")
-    console = Console()
+    console = Console(width=max(WIDTH, Console().width))
     _allow_many_sockets()
     previous = signal.signal(signal.SIGTERM, _leave)
     cores = Cores.of_this_machine()

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+import rich.box
 import rich.table
 from rich.console import Console
 from rich.markup import escape
@@ -117,9 +118,11 @@ def show(console: Console, tables: Sequence[Table]) -> None:
     """Print the tables to the terminal."""
     console.print(escape(machine()), style="dim")
     for table in tables:
-        drawn = rich.table.Table(title=escape(table.title), title_justify="left")
+        drawn = rich.table.Table(title=escape(table.title), title_justify="left", box=rich.box.SIMPLE, pad_edge=False)
         for index, column in enumerate(table.columns):
-            drawn.add_column(escape(column), justify="left" if index == 0 else "right", no_wrap=index == 0)
+            # A heading may break between words; a figure never.
+            widest = max(len(part) for part in [*column.split(), *(row[index] for row in table.rows)])
+            drawn.add_column(escape(column), justify="left" if index == 0 else "right", min_width=widest)
         for row in table.rows:
             drawn.add_row(*map(escape, row))
         console.print(drawn)

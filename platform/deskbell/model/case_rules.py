@@ -23,7 +23,7 @@ OVER = ("resolved", "merged")
 
 @dataclass(frozen=True)
 class Step:
-    """One rung: what to do when a waiting case was not taken, and how long the next may take."""
+    """One rung: what to do when a waiting case was not taken, and the time that is given before the next rung."""
 
     after_s: int
     action: Action = "re_offer"
@@ -39,7 +39,7 @@ def opened(
     team: str,
     handover: dict[str, Any],
     now: datetime,
-    ladder: Sequence[Step],
+    offer_s: int,
 ) -> Case:
     """A new case, waiting in its team's line."""
     return Case(
@@ -51,7 +51,7 @@ def opened(
         team=team,
         agent=None,
         opened_at=now,
-        deadline_at=now + timedelta(seconds=ladder[0].after_s),
+        deadline_at=now + timedelta(seconds=offer_s),
         version=0,
         waiting_since=now,
         handover=handover,
@@ -89,7 +89,7 @@ def assigned(case: Case, agent: UserId, *, now: datetime, answer_within_s: int) 
     return claimed(free, agent, now=now, answer_within_s=answer_within_s)
 
 
-def queued(case: Case, *, team: str | None = None, now: datetime, ladder: Sequence[Step], urgent: bool = False) -> Case:
+def queued(case: Case, *, team: str | None = None, now: datetime, offer_s: int, urgent: bool = False) -> Case:
     """Back in line, of the same team or another. Who has waited keeps the time they waited since."""
     _not_over(case)
     return replace(
@@ -101,7 +101,7 @@ def queued(case: Case, *, team: str | None = None, now: datetime, ladder: Sequen
         priority=max(case.priority, 1) if urgent else case.priority,
         waiting_since=case.waiting_since or now,
         snoozed_until=None,
-        deadline_at=now + timedelta(seconds=ladder[0].after_s),
+        deadline_at=now + timedelta(seconds=offer_s),
     )
 
 
@@ -126,10 +126,10 @@ def snoozed(case: Case, *, until: datetime, now: datetime) -> Case:
     return replace(case, status="snoozed", snoozed_until=until, deadline_at=until)
 
 
-def awake(case: Case, *, now: datetime, answer_within_s: int, ladder: Sequence[Step]) -> Case:
+def awake(case: Case, *, now: datetime, answer_within_s: int, offer_s: int) -> Case:
     """Back from a snooze: with its agent, or in line where it has none."""
     if case.agent is None:
-        return queued(case, now=now, ladder=ladder)
+        return queued(case, now=now, offer_s=offer_s)
     return replace(
         case,
         status="assigned",
@@ -142,10 +142,9 @@ def awake(case: Case, *, now: datetime, answer_within_s: int, ladder: Sequence[S
 def stepped(case: Case, *, now: datetime, ladder: Sequence[Step]) -> tuple[Case, Step]:
     """What happens to a waiting case nobody took, and the case after it. The last step repeats."""
     step = ladder[min(case.step, len(ladder) - 1)]
-    following = ladder[min(case.step + 1, len(ladder) - 1)]
     team = step.team if step.action == "other_team" and step.team else case.team
     return (
-        replace(case, step=case.step + 1, team=team, deadline_at=now + timedelta(seconds=max(following.after_s, 1))),
+        replace(case, step=case.step + 1, team=team, deadline_at=now + timedelta(seconds=step.after_s)),
         step,
     )
 

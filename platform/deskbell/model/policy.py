@@ -47,10 +47,8 @@ class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     kinds: dict[str, tuple[str, ...]] = msgspec.field(default_factory=lambda: dict(DEFAULT_KINDS))
     edit_window_s: int | None = 900  # 0: never; null: any time; admins of the room: any time
     delete_window_s: int | None = 300  # null: any time; moderators: any time
-    rate_per_min: int = 30
-    rate_burst: int = 10
-    max_connections: int = 5
-    on_limit: Literal["replace", "refuse"] = "replace"
+    rate_per_min: int | None = None  # messages of one user; null: what `limits` says; staff and bots have their own
+    rate_burst: int | None = None
 
     # what is shown
     receipts: Literal["off", "marks", "timed"] = "marks"

@@ -65,8 +65,7 @@ class Phrases:
 
     Case, width and invisible characters do not matter, nor what stands between the words of a
     phrase. Scripts written without spaces (Chinese, Japanese, Thai …) are searched letter by
-    letter. Of phrases that begin at the same word the longest is found. Time is linear in the
-    text; how many phrases there are hardly matters.
+    letter. Of phrases that begin at the same word the longest is found. Time is linear in the text.
 
     Raises:
         ValueError: A phrase has no word in it.

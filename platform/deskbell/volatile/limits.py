@@ -51,14 +51,14 @@ class Limits:
 
 
 def address_prefix(address: str) -> str:
-    """What counts as one neighbour: an IPv4 /24, an IPv6 /48; anything else as it is."""
+    """What counts as one neighbour: an IPv4 /24, an IPv6 /56; anything else as it is."""
     try:
         ip = ipaddress.ip_address(address)
     except ValueError:
         return address
     if isinstance(ip, ipaddress.IPv6Address) and ip.ipv4_mapped is not None:
         ip = ip.ipv4_mapped
-    return str(ipaddress.ip_network(f"{ip}/{24 if ip.version == 4 else 48}", strict=False))
+    return str(ipaddress.ip_network(f"{ip}/{24 if ip.version == 4 else 56}", strict=False))
 
 
 class Gauge:

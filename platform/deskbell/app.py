@@ -1,0 +1,328 @@
+"""The composition root: the only place that makes concrete things and puts them together.
+
+:class:`Application` is one process of Deskbell. It is opened from checked settings, answers through
+its Quart application, drains when it is told to stop, and closes what it opened, in reverse.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import structlog
+from quart import Quart, websocket
+from quart.wrappers import Websocket
+
+from deskbell.actions.reads import Marks
+from deskbell.actions.turns import TurnEngine
+from deskbell.clock import Clock
+from deskbell.config import Settings, TenantSeed, check_production, development_secret
+from deskbell.hub import Hub
+from deskbell.ids import TenantId, new_secret
+from deskbell.jobs import Jobs
+from deskbell.plugins import PluginHost
+from deskbell.ports import Ports
+from deskbell.server import rest, socket
+from deskbell.server.asgi import Server, build_config
+from deskbell.server.edge import Edge
+from deskbell.server.inbound import BoundedWebsocketConnection
+from deskbell.server.outbound import prepare
+from deskbell.store import people
+from deskbell.store.database import Database
+from deskbell.store.journal import Journal, JournalSettings
+from deskbell.store.migrate import migrate
+from deskbell.tasks import Tasks
+from deskbell.tokens import Passwords, Tokens
+from deskbell.volatile.bus import MemoryBus
+from deskbell.volatile.limits import Gauge, Limits
+from deskbell.volatile.presence import MemoryPresence
+from deskbell.volatile.tickets import MemoryTickets
+from deskbell.wire.close_codes import CloseCode
+
+log = structlog.get_logger(__name__)
+
+DRAIN_SPREAD_S = 5.0
+CLOSE_WITHIN_S = 3.0
+
+
+class StartRefused(Exception):
+    """These settings must not be served with. Each problem says what to do."""
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = list(problems)
+
+
+class Application:
+    """One process. Use :meth:`open`; ``quart`` then is the ASGI application, ``edge`` all behind it."""
+
+    def __init__(self, settings: Settings, edge: Edge, jobs: Jobs, journal: Journal, lock: _SingleProcess) -> None:
+        self.settings = settings
+        self.edge = edge
+        self.ports = edge.ports
+        self.jobs = jobs
+        self.quart = _quart(edge)
+        self._journal = journal
+        self._lock = lock
+
+    @classmethod
+    async def open(
+        cls,
+        settings: Settings,
+        *,
+        clock: Clock | None = None,
+        plugins: Mapping[str, object] | None = None,
+        passwords: Passwords | None = None,
+    ) -> Application:
+        """Bring everything up, ready to serve.
+
+        Args:
+            clock: Another clock, for tests.
+            plugins: Plugins given as objects, beside those that are installed.
+        Raises:
+            StartRefused: The settings would be unsafe, or another process has this SQLite file.
+            StoreUnavailable: The store does not answer.
+        """
+        problems = check_production(settings) if settings.environment == "production" else []
+        if settings.bus.url != "memory://":
+            problems.append("bus.url: this version knows memory:// only; run one process.")
+        if problems:
+            raise StartRefused(problems)
+        clock = clock or Clock()
+        lock = _SingleProcess(settings)
+        try:
+            await migrate(settings.store.url)
+            db = await Database.open(settings.store.url, pool_size=settings.store.pool_size)
+        except BaseException:
+            lock.release()
+            raise
+        try:
+            return await cls._assembled(settings, clock, db, lock, plugins, passwords)
+        except BaseException:
+            await db.close()
+            lock.release()
+            raise
+
+    @classmethod
+    async def _assembled(
+        cls,
+        settings: Settings,
+        clock: Clock,
+        db: Database,
+        lock: _SingleProcess,
+        extra: Mapping[str, object] | None,
+        passwords: Passwords | None,
+    ) -> Application:
+        await db.read_incarnation()
+        host = PluginHost.load(
+            settings.plugins, settings.channels, moderation_timeout_s=settings.moderation.timeout_s, extra=extra
+        )
+        await host.start()
+        bus = MemoryBus()
+        wakes: dict[str, Any] = {}
+
+        def outbox_filled(queue: str) -> None:
+            wake = wakes.get(queue)
+            if wake is not None:
+                wake()
+
+        journal = Journal(
+            db,
+            clock,
+            host.channels,
+            bus.publish,
+            _journal_settings(settings, db),
+            observed=host.observed,
+            outbox_filled=outbox_filled,
+        )
+        ports = Ports(
+            settings=settings,
+            clock=clock,
+            db=db,
+            journal=journal,
+            bus=bus,
+            plugins=host,
+            tokens=_tokens(settings, clock),
+            passwords=passwords or Passwords(),
+            limits=Limits(clock),
+            presence=MemoryPresence(clock),
+            tickets=MemoryTickets(clock),
+            tasks=Tasks(),
+        )
+        for seed in settings.tenants:
+            await _plant(ports, seed)
+        hub = Hub(
+            db,
+            clock,
+            dict(host.channels),
+            prepare,
+            heartbeat_s=settings.server.heartbeat_s,
+            silence_s=settings.server.silence_s,
+        )
+        edge = Edge(
+            ports, hub, Marks(ports), TurnEngine(ports), Gauge(settings.limits.unauthenticated_sockets_per_prefix)
+        )
+        jobs = Jobs(edge)
+        wakes["turn"] = edge.turns.wake
+        wakes["observe"] = jobs.observe_soon
+        bus.subscribe(hub.on_events)
+        await bus.start()
+        journal.start()
+        hub.start()
+        edge.marks.start()
+        edge.turns.start()
+        jobs.start()
+        return cls(settings, edge, jobs, journal, lock)
+
+    def server(self, *, host: str | None = None, port: int | None = None) -> Server:
+        """A server for this application, which drains when it is told to stop."""
+        config = build_config(
+            self.quart,
+            host=host if host is not None else self.settings.server.host,
+            port=port if port is not None else self.settings.server.port,
+            trusted_proxies=self.settings.server.trusted_proxies,
+        )
+        return Server(config, drain=self.drain, drain_timeout_s=self.settings.server.drain_s)
+
+    async def drain(self) -> None:
+        """Take nobody new, finish what was begun, and send everybody elsewhere."""
+        edge = self.edge
+        edge.draining = True
+        edge.hub.drain(DRAIN_SPREAD_S)
+        await edge.turns.close()
+        while self._journal.waiting:
+            await asyncio.sleep(0.01)
+        for connection in list(edge.hub.connections):
+            connection.out.close(CloseCode.DRAIN, "drain")
+        deadline = asyncio.get_running_loop().time() + CLOSE_WITHIN_S
+        while edge.hub.connection_count and asyncio.get_running_loop().time() < deadline:
+            await asyncio.sleep(0.05)
+
+    async def close(self) -> None:
+        """Close what was opened, the doors first and the store last."""
+        edge = self.edge
+        edge.draining = True
+        self.jobs.close()
+        await edge.turns.close()
+        await self._journal.close()
+        await edge.marks.close()
+        await self.ports.tasks.close()
+        await edge.hub.close()
+        await self.ports.bus.close()
+        await self.ports.db.close()
+        self._lock.release()
+
+
+def _quart(edge: Edge) -> Quart:
+    app = Quart("deskbell", static_folder=None)
+    app.asgi_websocket_class = BoundedWebsocketConnection
+    app.config["MAX_CONTENT_LENGTH"] = edge.ports.settings.server.max_body_bytes
+    app.config["PROVIDE_AUTOMATIC_OPTIONS"] = True
+
+    async def serve_socket() -> None:
+        current: Websocket = websocket._get_current_object()  # type: ignore[attr-defined]
+        await socket.serve(edge, current)
+
+    app.add_websocket("/api/v1/ws", view_func=serve_socket)
+    rest.register(app, edge)
+    return app
+
+
+def _journal_settings(settings: Settings, db: Database) -> JournalSettings:
+    store = settings.store
+    # SQLite has one writer: a second lane could only wait for the first.
+    most = 1 if db.dialect == "sqlite" else 2
+    return JournalSettings(
+        lanes=store.lanes or most,
+        batch_max=store.batch_max,
+        batch_bytes=store.batch_bytes,
+        lane_capacity=store.lane_capacity,
+        lane_wait_s=store.lane_wait_s,
+        agent_silent_s=settings.support.agent_silent_s,
+    )
+
+
+def _tokens(settings: Settings, clock: Clock) -> Tokens:
+    auth = settings.auth
+    if auth.algorithm == "RS256":
+        return Tokens.with_files(
+            Path(auth.private_key_file),
+            {kid: Path(path) for kid, path in auth.public_keys.items()},
+            clock,
+            issuer=auth.issuer,
+            audience=auth.audience,
+            access_s=auth.access_token_s,
+        )
+    secret = auth.secret or development_secret(settings.store)
+    return Tokens.with_secret(secret, clock, issuer=auth.issuer, audience=auth.audience, access_s=auth.access_token_s)
+
+
+async def _plant(ports: Ports, seed: TenantSeed) -> TenantId:
+    """Make sure a tenant of the settings exists, with its teams, sites and people. Nobody is changed or removed."""
+    db, clock = ports.db, ports.clock
+    tenant = await people.ensure_tenant(db, clock, seed.slug, seed.name)
+    teams = {team.slug: team.name or team.slug for team in seed.teams}
+    teams.setdefault(ports.settings.support.default_team, ports.settings.support.default_team)
+    for slug, name in teams.items():
+        await people.ensure_team(db, tenant, slug, name)
+    for site in seed.sites:
+        known = await people.site_by_key(db, site.public_key)
+        secret = site.secret or (known.secret if known is not None else new_secret())
+        await people.ensure_site(
+            db,
+            clock,
+            tenant,
+            name=site.name,
+            public_key=site.public_key,
+            secret=secret,
+            origins=site.origins,
+            settings={"bot": site.bot},
+        )
+    for who in seed.users:
+        user = await people.user_by_email(db, tenant, who.email)
+        if user is None:
+            hashed = await ports.passwords.hash(who.password) if who.password else None
+            user = await people.create_user(
+                db, clock, tenant, kind="agent", name=who.name, role=who.role, email=who.email, password_hash=hashed
+            )
+        for team in who.teams:
+            await people.join_team(db, tenant, team, people.actor(user).id)
+    return tenant
+
+
+class _SingleProcess:
+    """The one process a SQLite file is served by; PostgreSQL takes any number."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._file: int | None = None
+        path = settings.store.sqlite_path
+        if path is None:
+            return
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._file = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            os.close(self._file)
+            self._file = None
+            raise StartRefused(
+                [f"store.url: another Deskbell serves {path}. SQLite is for one process; stop it, or use PostgreSQL."]
+            ) from error
+
+    def release(self) -> None:
+        if self._file is not None:
+            os.close(self._file)
+            self._file = None
+
+
+async def serve(settings: Settings, *, host: str | None = None, port: int | None = None) -> None:
+    """Serve until told to stop."""
+    application = await Application.open(settings)
+    try:
+        await application.server(host=host, port=port).serve()
+    finally:
+        await application.close()

@@ -1,0 +1,126 @@
+"""What happens by itself: the table of periodic work, and the clock that ticks it.
+
+APScheduler only ticks, in memory, in every instance. A tick starts tracked work and returns, so that
+stopping the scheduler never cuts work in half. The work itself takes whatever is due in the store and
+looks again under the lock: doing it twice, or on two instances at once, changes nothing.
+
+======== ============== ==================================================================
+job      every          what it does
+======== ============== ==================================================================
+tips     tip_poll_s     hears of rooms and users that changed elsewhere; heals lost events
+cases    tick_s         cases whose deadline has passed: the next step of the ladder
+rooms    tick_s         conversations to close, rooms whose time is over
+observe  tick_s         tells plugins what has happened; again, or dead, where that failed
+tidy     10 minutes     forgets finished work and expired logins
+======== ============== ==================================================================
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+import structlog
+from apscheduler.schedulers.asyncio import AsyncIOScheduler
+
+from deskbell.actions import cases as case_actions
+from deskbell.actions import observing, support
+from deskbell.errors import DeskbellError
+from deskbell.ids import RoomId
+from deskbell.server.edge import Edge
+from deskbell.store import cases, leases, outbox, people, rooms
+from deskbell.store.database import StoreError
+from deskbell.wire.close_codes import CloseCode
+
+log = structlog.get_logger(__name__)
+
+OVERLAP_US = 5_000_000
+TIDY_EVERY_S = 600
+KEEP_DONE_US = 24 * 3600 * 1_000_000
+BATCH = 100
+
+
+class Jobs:
+    """The jobs of one process."""
+
+    def __init__(self, edge: Edge) -> None:
+        self._edge = edge
+        self._ports = edge.ports
+        self._scheduler = AsyncIOScheduler(
+            timezone="UTC", job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": 30}
+        )
+        self._rooms_since_us = 0
+        self._users_since_us = 0
+
+    def start(self) -> None:
+        settings = self._ports.settings
+        table: list[tuple[str, float, Callable[[], Awaitable[object]]]] = [
+            ("tips", settings.bus.tip_poll_s, self.tips),
+            ("cases", settings.jobs.tick_s, self.cases),
+            ("rooms", settings.jobs.tick_s, self.rooms),
+            ("observe", settings.jobs.tick_s, self.observe),
+            ("tidy", TIDY_EVERY_S, self.tidy),
+        ]
+        for name, every_s, work in table:
+            self._scheduler.add_job(
+                self._tick, "interval", seconds=every_s, id=name, args=[name, work], replace_existing=True
+            )
+        self._scheduler.start()
+
+    def close(self) -> None:
+        """Tick no more. What was started goes on; :class:`deskbell.tasks.Tasks` ends it."""
+        if self._scheduler.running:
+            self._scheduler.shutdown(wait=False)
+
+    def observe_soon(self) -> None:
+        """There is work for observers now."""
+        self._tick("observe", self.observe)
+
+    def _tick(self, name: str, work: Callable[[], Awaitable[object]]) -> None:
+        self._ports.tasks.once(f"job:{name}", self._guarded(name, work))
+
+    async def _guarded(self, name: str, work: Callable[[], Awaitable[object]]) -> None:
+        try:
+            await work()
+        except StoreError as error:
+            log.warning("job_waits_for_the_store", job=name, error=str(error))
+        except DeskbellError as error:
+            log.warning("job_put_off", job=name, error=str(error))
+
+    async def tips(self) -> None:
+        """Rooms and users that changed since last time, with an overlap for commits that took long."""
+        db, hub = self._ports.db, self._edge.hub
+        now_us = await self._ports.journal.now_us()
+        if self._rooms_since_us == 0:
+            self._rooms_since_us = self._users_since_us = now_us
+        if hub.room_count:
+            moved = await rooms.moved(db, self._rooms_since_us - OVERLAP_US)
+            hub.on_tips((tenant, room, seq, epoch) for tenant, room, seq, epoch, _ in moved)
+        self._rooms_since_us = now_us
+        for tenant, user, version, disabled in await people.changed_since(db, self._users_since_us - OVERLAP_US):
+            for connection in hub.connections_of(tenant, user):
+                if disabled or connection.actor.token_version != version:
+                    connection.out.close(CloseCode.REVOKED, "revoked")
+        self._users_since_us = now_us
+
+    async def cases(self) -> None:
+        now_us = await self._ports.journal.now_us()
+        for tenant, case, room in await cases.due(self._ports.db, now_us, BATCH):
+            await case_actions.step(self._ports, tenant, case, room)
+
+    async def rooms(self) -> None:
+        now_us = await self._ports.journal.now_us()
+        for row in await self._ports.db.fetch(
+            "SELECT tenant_id, id FROM rooms WHERE due_at <= $1 ORDER BY due_at LIMIT $2", now_us, BATCH
+        ):
+            await support.close_if_due(self._ports, row["tenant_id"], RoomId(row["id"]))
+
+    async def observe(self) -> None:
+        while await observing.work_off(self._ports, self._ports.settings.jobs.outbox_batch):
+            pass
+
+    async def tidy(self) -> None:
+        now_us = await self._ports.journal.now_us()
+        if not await leases.take_slot(self._ports.db, "tidy", now_us // (TIDY_EVERY_S * 1_000_000)):
+            return
+        await outbox.forget_done(self._ports.db, now_us - KEEP_DONE_US)
+        await people.forget_expired_tokens(self._ports.db, now_us)

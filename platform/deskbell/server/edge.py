@@ -1,0 +1,49 @@
+"""What the edge of the platform needs to answer: handed to sockets and routes by :mod:`deskbell.app`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from deskbell.actions import people
+from deskbell.actions.reads import Marks
+from deskbell.actions.turns import TurnEngine
+from deskbell.hub import Hub
+from deskbell.ids import TenantId
+from deskbell.ports import Ports
+from deskbell.store.database import StoreError
+from deskbell.volatile.limits import Gauge
+
+ORIGINS_FOR_S = 30.0
+
+
+@dataclass
+class Edge:
+    """``draining``: this process is on its way out and takes nobody new."""
+
+    ports: Ports
+    hub: Hub
+    marks: Marks
+    turns: TurnEngine
+    arriving: Gauge
+    draining: bool = False
+    _origins: dict[TenantId | None, tuple[float, list[str]]] = field(default_factory=dict)
+
+    async def origin_allowed(self, origin: str | None, tenant: TenantId | None = None) -> bool:
+        """Whether a browser's page may talk to us: to any tenant, or to this one. No origin: no browser.
+
+        Our own pages always may. The sites' lists are asked at most every 30 seconds; while the store
+        is away, what was known last goes on.
+        """
+        if origin is None:
+            return True
+        if origin.rstrip("/").lower() == self.ports.settings.server.public_url.rstrip("/").lower():
+            return True
+        now = self.ports.clock.monotonic()
+        at, allowed = self._origins.get(tenant, (-ORIGINS_FOR_S, []))
+        if now - at >= ORIGINS_FOR_S:
+            try:
+                allowed = await people.origins(self.ports, tenant)
+                self._origins[tenant] = (now, allowed)
+            except StoreError:
+                pass
+        return people.origin_allowed(origin, allowed)

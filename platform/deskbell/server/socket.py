@@ -1,0 +1,519 @@
+"""The socket of protocol v1: frames in, one terminal reply for each, and what the hub tells.
+
+The receive loop never waits for the store: a ``send`` to a subscribed room is checked and put in line
+at once, its ack is written by the lane; everything else goes to this socket's own worker, which
+keeps the order in which it was asked. At most 32 commands are under way; then the loop stops
+reading, and the peer feels it.
+
+Rules are not here: each command calls one action. What arrives malformed is answered and counted.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from typing import Any
+
+import structlog
+from quart import Response, Websocket, abort
+
+from deskbell.actions import access, cases, messages, people, presence, reads, turns
+from deskbell.actions.access import Place
+from deskbell.actions.messages import Answer, Held
+from deskbell.errors import (
+    DeskbellError,
+    Invalid,
+    LimitReached,
+    Revoked,
+    Temporary,
+    TokenExpired,
+    Unauthenticated,
+    Unavailable,
+)
+from deskbell.hub import Connection, Subscription
+from deskbell.ids import ConnectionId, RoomId, new_id
+from deskbell.model.records import Actor, Message
+from deskbell.server.edge import Edge
+from deskbell.server.inbound import take_credentials
+from deskbell.server.outbound import Outbound, outbound_for, prepare
+from deskbell.store import rooms
+from deskbell.store.database import StoreError
+from deskbell.volatile.limits import address_prefix
+from deskbell.wire import commands, frames
+from deskbell.wire.close_codes import CloseCode
+from deskbell.wire.commands import Ref
+
+log = structlog.get_logger(__name__)
+
+
+async def serve(edge: Edge, websocket: Websocket) -> None:
+    """One socket, from its handshake to its end."""
+    origin = websocket.headers.get("Origin")
+    scope: Any = websocket.scope
+    credentials = take_credentials(scope)
+    if edge.draining:
+        await _refuse(websocket, 503, "This instance is stopping. Connect again.")
+        return
+    if not await edge.origin_allowed(origin):
+        await _refuse(websocket, 403, "This page's origin is not on any site's list.")
+        return
+    neighbourhood = address_prefix((scope.get("client") or ["local"])[0])
+    if not edge.arriving.enter(neighbourhood):
+        await _refuse(websocket, 429, "Too many sockets from here are still waiting to log in.")
+        return
+    arriving = True
+    socket: Socket | None = None
+    try:
+        await websocket.accept()
+        out = outbound_for(scope, websocket.send, _closer(websocket))
+        socket = Socket(edge, websocket, out, origin)
+        actor = await socket.authenticate(credentials.token, credentials.ticket)
+        edge.arriving.leave(neighbourhood)
+        arriving = False
+        if actor is not None and await socket.welcome(actor):
+            await socket.receive()
+        await out.wait_closed()
+    finally:
+        if arriving:
+            edge.arriving.leave(neighbourhood)
+        if socket is not None:
+            socket.ended()
+
+
+async def _refuse(websocket: Websocket, status: int, sentence: str) -> None:
+    """Answer the handshake with an HTTP error instead of an upgrade."""
+
+    abort(Response(sentence, status=status, content_type="text/plain; charset=utf-8"))
+
+
+def _closer(websocket: Websocket) -> Any:
+    async def close(code: int, reason: str) -> None:
+        await websocket.close(code, reason)
+
+    return close
+
+
+class Socket:
+    """An accepted socket. ``connection`` exists once it is known who is there."""
+
+    def __init__(self, edge: Edge, websocket: Websocket, out: Outbound, origin: str | None) -> None:
+        self._edge = edge
+        self._ports = edge.ports
+        self._hub = edge.hub
+        self._websocket = websocket
+        self._out = out
+        self._origin = origin
+        self._id = ConnectionId(new_id())
+        self._connection: Connection | None = None
+        self._errors = 0
+        self._in_flight = 0
+        self._has_room = asyncio.Event()
+        self._has_room.set()
+        self._queue: deque[commands.AnyCommand] = deque()
+        self._worker: asyncio.Task[None] | None = None
+        self._paging: set[asyncio.Task[None]] = set()
+        self._loop = asyncio.get_running_loop()
+
+    # arriving
+
+    async def authenticate(self, token: str | None, ticket: str | None) -> Actor | None:
+        """Who is there; None: they were told why not, and the socket is closing."""
+        ref: Ref = None
+        try:
+            if ticket is not None:
+                actor = await people.use_ticket(self._ports, ticket, self._origin)
+            else:
+                if token is None:
+                    token, ref = await self._first_frame()
+                    if token is None:
+                        return None
+                actor = await people.authenticate(self._ports, token)
+        except TokenExpired as error:
+            self._fail(error, ref, CloseCode.TOKEN_EXPIRED)
+            return None
+        except Revoked as error:
+            self._fail(error, ref, CloseCode.REVOKED)
+            return None
+        except Unauthenticated as error:
+            self._fail(error, ref, CloseCode.BAD_TOKEN)
+            return None
+        except Temporary as error:
+            self._fail(error, ref, CloseCode.SERVER_ERROR)
+            return None
+        if not await self._edge.origin_allowed(self._origin, actor.tenant):
+            self._fail(Revoked("This page's origin is not on the list of this tenant's sites."), ref, CloseCode.REVOKED)
+            return None
+        self._ref = ref
+        return actor
+
+    async def _first_frame(self) -> tuple[str | None, Ref]:
+        timeout_s = self._ports.settings.server.auth_timeout_s
+        try:
+            async with asyncio.timeout(timeout_s):
+                frame = await self._websocket.receive()
+        except TimeoutError:
+            self._fail(Unauthenticated(f"No auth frame within {timeout_s:g} s."), None, CloseCode.AUTH_TIMEOUT)
+            return None, None
+        try:
+            command = commands.decode(_text(frame))
+        except DeskbellError as error:
+            self._fail(error, error.details.get("ref"), CloseCode.PROTOCOL_ERROR)
+            return None, None
+        if not isinstance(command, commands.Auth):
+            self._fail(Unauthenticated("The first frame is auth."), command.ref, CloseCode.PROTOCOL_ERROR)
+            return None, None
+        return command.token, command.ref
+
+    async def welcome(self, actor: Actor) -> bool:
+        """Take the socket in, and say so. False: there are too many of this user's already."""
+        settings = self._ports.settings
+        cap = settings.limits.connections_per_agent if actor.is_staff else settings.limits.connections_per_user
+        others = self._hub.connections_of(actor.tenant, actor.id)
+        if len(others) >= cap:
+            # Who has been silent longest makes room.
+            oldest = min(others, key=lambda other: other.heard_at)
+            oldest.out.write(_prepared(frames.Notice(code="too_many_connections", text="Opened elsewhere.")))
+            oldest.out.close(CloseCode.TOO_MANY_CONNECTIONS, "too many connections")
+            self._hub.remove(oldest)
+        connection = Connection(self._id, actor, self._out, self._loop.time(), self._origin)
+        self._connection = connection
+        limits = settings.limits
+        self._hub.add(connection)
+        self._out.write(
+            _prepared(
+                frames.Welcome(
+                    ref=frames.reply_ref(self._ref),
+                    user=actor.public(),
+                    tenant=actor.tenant,
+                    connection=self._id,
+                    heartbeat_ms=int(settings.server.heartbeat_s * 1000),
+                    limits=frames.Limits(
+                        frame_bytes=limits.frame_bytes,
+                        text_bytes=limits.text_bytes,
+                        messages_per_min=limits.agent_messages_per_min if actor.is_staff else limits.messages_per_min,
+                        rooms_per_subscribe=limits.rooms_per_subscribe,
+                        rooms_per_connection=limits.rooms_per_connection,
+                        in_flight=limits.in_flight_per_socket,
+                    ),
+                    server_time=self._ports.clock.now(),
+                )
+            )
+        )
+        try:
+            followed = [room for room, _, _ in await rooms.of_user(self._ports.db, actor.tenant, actor.id)]
+        except StoreError:
+            followed = []  # the inbox is healed by GET /rooms; the socket is worth having anyway
+        self._hub.follow(actor.tenant, actor.id, followed)
+        if self._ports.presence.enter(actor.tenant, actor.id):
+            presence.announce(self._ports, actor.tenant, actor.id, followed)
+        self._present = True
+        return not self._out.closed
+
+    _present = False
+    _ref: Ref = None
+
+    def ended(self) -> None:
+        """The socket is gone. What it asked for before goes on to its end."""
+        connection = self._connection
+        for task in self._paging:
+            task.cancel()
+        if connection is None:
+            return
+        actor = connection.actor
+        followed = self._hub.rooms_of(actor.tenant, actor.id)
+        self._hub.remove(connection)
+        if self._present and self._ports.presence.leave(actor.tenant, actor.id):
+            presence.announce(self._ports, actor.tenant, actor.id, followed)
+
+    # the loop
+
+    async def receive(self) -> None:
+        """Read frames until the socket ends; the server then cancels this."""
+        connection = self._connection
+        assert connection is not None
+        limits = self._ports.settings.limits
+        while True:
+            frame = await self._websocket.receive()
+            connection.heard_at = self._loop.time()
+            try:
+                command = commands.decode(_text(frame))
+            except DeskbellError as error:
+                self._errors += 1
+                self._error(error, error.details.get("ref"))
+                if self._errors > limits.errors_per_socket:
+                    self._out.close(CloseCode.TOO_MANY_ERRORS, "too many errors")
+                    return
+                continue
+            kind = type(command)
+            if kind is commands.Ping:
+                self._out.write(_prepared(frames.Pong(ref=frames.reply_ref(command.ref))))
+                continue
+            if kind is commands.Pong:
+                continue
+            self._in_flight += 1
+            if kind is commands.Send and self._worker is None:
+                await self._send(command)  # type: ignore[arg-type]
+            else:
+                self._queue.append(command)
+                if self._worker is None:
+                    self._worker = self._loop.create_task(self._work(), name=f"socket {self._id}")
+            if self._in_flight >= limits.in_flight_per_socket:
+                self._has_room.clear()
+                connection.reading = False
+                await self._has_room.wait()
+                connection.reading = True
+                connection.heard_at = self._loop.time()
+
+    def _done(self) -> None:
+        self._in_flight -= 1
+        if not self._has_room.is_set():
+            self._has_room.set()
+
+    async def _work(self) -> None:
+        """Do one command after the other, in the order they came."""
+        try:
+            while self._queue:
+                command = self._queue.popleft()
+                if isinstance(command, commands.Send):
+                    await self._send(command)
+                    continue
+                try:
+                    await self._do(command)
+                finally:
+                    self._done()
+        finally:
+            self._worker = None
+
+    async def _do(self, command: commands.AnyCommand) -> None:
+        try:
+            await self._dispatch(command)
+        except DeskbellError as error:
+            self._error(error, command.ref)
+        except StoreError:
+            self._error(Unavailable(), command.ref)
+        except asyncio.CancelledError:
+            raise
+        except Exception:
+            log.exception("command_failed", type=type(command).__name__, connection=self._id)
+            self._error(DeskbellError(), command.ref)
+
+    async def _dispatch(self, command: commands.AnyCommand) -> None:
+        connection = self._connection
+        assert connection is not None
+        actor, ports = connection.actor, self._ports
+        match command:
+            case commands.Subscribe():
+                await self._subscribe(connection, command)
+            case commands.Unsubscribe():
+                for room in command.rooms:
+                    self._hub.unsubscribe(connection, room)
+                self._ok(command.ref)
+            case commands.Edit():
+                self._ack_change(command.ref, await messages.edit(ports, actor, command.message, command.content))
+            case commands.Delete():
+                self._ack_change(command.ref, await messages.delete(ports, actor, command.message))
+            case commands.React() | commands.Unreact():
+                on = isinstance(command, commands.React)
+                changed = await messages.react(ports, actor, command.message, command.emoji, on=on)
+                self._ack_change(command.ref, changed)
+            case commands.Pin() | commands.Unpin():
+                on = isinstance(command, commands.Pin)
+                self._ack_change(command.ref, await messages.pin(ports, actor, command.message, on=on))
+            case commands.Read() | commands.Delivered():
+                await self._mark(connection, command)
+            case commands.Typing():
+                subscription = connection.rooms.get(command.room)
+                if subscription is not None and subscription.live and subscription.takes_part:
+                    presence.tell_typing(ports, actor, command.room, on=command.on)
+                else:
+                    await presence.typing(ports, actor, command.room, on=command.on)
+            case commands.History():
+                await self._history(connection, command)
+            case commands.Escalate():
+                await cases.escalate(ports, actor, command.room, command.reason)
+                self._ok(command.ref)
+            case commands.Stop():
+                await turns.stop(ports, actor, command.room, command.turn)
+                self._ok(command.ref)
+            case commands.Refresh():
+                await self._refresh(connection, command)
+            case commands.Auth():
+                raise Invalid("This socket is authenticated. Use refresh to give it a new token.")
+            case _:
+                raise Invalid()
+
+    # commands
+
+    async def _send(self, command: commands.Send) -> None:
+        connection = self._connection
+        assert connection is not None
+
+        def answered(answer: Answer) -> None:
+            self._done()
+            self._ack(command, answer)
+
+        try:
+            place = await self._place(connection, command.room)
+            await messages.submit(self._ports, connection.actor, command.room, command, answered, place)
+        except Exception as error:
+            # submit() answers every refusal itself; this is a bug of ours, and still gets its one reply.
+            log.exception("send_failed", connection=self._id)
+            answered(error if isinstance(error, DeskbellError) else DeskbellError())
+
+    async def _place(self, connection: Connection, room: RoomId) -> Place | None:
+        """The sender's place as the subscription knows it; the journal looks again under the lock."""
+        subscription = connection.rooms.get(room)
+        return subscription.place if subscription is not None and subscription.live else None
+
+    def _ack(self, command: commands.Send, answer: Answer) -> None:
+        if isinstance(answer, DeskbellError):
+            self._error(answer, command.ref, room=command.room)
+        elif isinstance(answer, Held):
+            self._reply(
+                frames.Ack(
+                    ref=frames.reply_ref(command.ref),
+                    room=command.room,
+                    id=answer.id,
+                    client_id=command.client_id,
+                    held=True,
+                )
+            )
+        else:
+            message = answer.message
+            self._reply(
+                frames.Ack(
+                    ref=frames.reply_ref(command.ref),
+                    room=message.room,
+                    id=message.id,
+                    client_id=message.client_id,
+                    seq=message.seq,
+                    created_at=message.created_at,
+                    duplicate=answer.duplicate,
+                    message=message if answer.duplicate else None,
+                )
+            )
+
+    def _ack_change(self, ref: Ref, message: Message) -> None:
+        self._reply(
+            frames.Ack(
+                ref=frames.reply_ref(ref),
+                room=message.room,
+                id=message.id,
+                client_id=message.client_id,
+                seq=message.changed_seq,
+                created_at=message.created_at,
+            )
+        )
+
+    async def _subscribe(self, connection: Connection, command: commands.Subscribe) -> None:
+        limits = self._ports.settings.limits
+        wanted = {room.id for room in command.rooms}
+        if len(wanted | connection.rooms.keys()) > limits.rooms_per_connection:
+            raise LimitReached(
+                f"A socket follows {limits.rooms_per_connection} rooms at most.", max=limits.rooms_per_connection
+            )
+        for room in command.rooms:
+            # Each room is its own conversation: a refusal, or a slow reader of one, does not concern the others.
+            self._in_flight += 1
+            task = self._loop.create_task(self._subscribe_one(connection, room, command.ref))
+            self._paging.add(task)
+            task.add_done_callback(self._paged)
+
+    def _paged(self, task: asyncio.Task[None]) -> None:
+        self._paging.discard(task)
+        self._done()
+
+    async def _subscribe_one(self, connection: Connection, room: commands.SubscribeRoom, ref: Ref) -> None:
+        subscription: Subscription = self._hub.begin(connection, room.id)
+        try:
+            place = await access.room_for(self._ports, connection.actor, room.id)
+            if subscription.over:
+                return
+            subscription.place = place
+            await self._hub.subscribe(
+                subscription, place.policy, place.member, since=room.since, epoch=room.epoch, ref=ref
+            )
+            return
+        except DeskbellError as error:
+            refusal = error
+        except StoreError:
+            refusal = Unavailable()
+        except asyncio.CancelledError:
+            raise
+        except Exception:
+            log.exception("subscribe_failed", room=room.id, connection=self._id)
+            refusal = DeskbellError()
+        if connection.rooms.get(room.id) is subscription:
+            self._hub.unsubscribe(connection, room.id)
+        self._error(refusal, ref, room=room.id)
+
+    async def _mark(self, connection: Connection, command: commands.Read | commands.Delivered) -> None:
+        actor, room_id = connection.actor, command.room
+        subscription = connection.rooms.get(room_id)
+        place = subscription.place if subscription is not None and subscription.live else None
+        if place is None:
+            place = await access.room_for(self._ports, actor, room_id)
+        if place.member is not None:
+            shown = reads.receipts_shown(place.policy)
+            if isinstance(command, commands.Read):
+                self._edge.marks.move(actor.tenant, room_id, actor.id, read_seq=command.seq, shown=shown)
+            else:
+                self._edge.marks.move(actor.tenant, room_id, actor.id, delivered_seq=command.seq, shown=shown)
+        if isinstance(command, commands.Read):
+            self._ok(command.ref)
+
+    async def _history(self, connection: Connection, command: commands.History) -> None:
+        excerpt = await messages.history(
+            self._ports,
+            connection.actor,
+            command.room,
+            before=command.before,
+            after=command.after,
+            around=command.around,
+            limit=command.limit,
+        )
+        await self._out.write_paced(
+            _prepared(
+                frames.HistoryFrame(
+                    ref=frames.reply_ref(command.ref),
+                    room=command.room,
+                    messages=excerpt.messages,
+                    as_of_seq=excerpt.as_of_seq,
+                    more_before=excerpt.more_before,
+                    more_after=excerpt.more_after,
+                )
+            )
+        )
+
+    async def _refresh(self, connection: Connection, command: commands.Refresh) -> None:
+        actor = await people.authenticate(self._ports, command.token)
+        if actor.id != connection.actor.id or actor.tenant != connection.actor.tenant:
+            raise Unauthenticated("This token is somebody else's.")
+        connection.actor = actor
+        self._ok(command.ref)
+
+    # replies
+
+    def _ok(self, ref: Ref) -> None:
+        self._reply(frames.Ok(ref=frames.reply_ref(ref)))
+
+    def _reply(self, frame: frames.Frame) -> None:
+        self._out.write(_prepared(frame))
+
+    def _error(self, error: DeskbellError, ref: Ref, room: RoomId | None = None) -> None:
+        self._out.write(_prepared(frames.error_frame(error, ref, room)))
+
+    def _fail(self, error: DeskbellError, ref: Ref, code: CloseCode) -> None:
+        """Say why, then close."""
+        self._error(error, ref)
+        self._out.close(code, error.code)
+
+
+def _text(frame: str | bytes) -> str:
+    if isinstance(frame, bytes):
+        raise Invalid("Frames are text, not binary.")
+    return frame
+
+
+def _prepared(frame: frames.Frame) -> bytes:
+    return prepare(frames.encode(frame))
