@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 
 import pytest
+
 from deskbell.store.dialect import ddl_to_sqlite, only_reads, statements, to_sqlite, to_sqlite_value
 from deskbell.store.failures import StoreMisuse
 
