@@ -682,7 +682,7 @@ async def step(ports: Ports, tenant: TenantId, case_id: CaseId, room_id: RoomId)
         if case is None or room is None or case.deadline_at is None or case.deadline_at > now:
             return None
         if case.status == "snoozed":
-            answer_s = ports.settings.support.agent_silent_s
+            support = ports.settings.support
             return await change.put_case(
                 case_rules.awake(case, now=now, answer_within_s=answer_s, offer_s=ports.settings.support.offer_s),
                 what="awake",

@@ -216,10 +216,10 @@ async def inbox(
         " (SELECT count(*) FROM (SELECT 1 AS one FROM messages m WHERE m.tenant_id = p.tenant_id"
         "  AND m.room_id = p.room_id AND m.seq > p.last_read_seq AND m.seq > p.visible_from"
         "  AND m.sender_id <> p.user_id AND m.deleted_at IS NULL AND m.kind <> 'system'"
-        f"  LIMIT {COUNTED_TO}) AS some) AS unread,"
+        f"  LIMIT {COUNTED_TO}) AS counted) AS unread,"
         " (SELECT count(*) FROM (SELECT 1 AS one FROM messages m WHERE m.tenant_id = p.tenant_id"
         "  AND m.room_id = p.room_id AND m.seq > p.last_read_seq AND m.seq > p.visible_from AND m.deleted_at IS NULL"
-        "  AND m.mentions LIKE $4 LIMIT 1) AS some) AS mentioned"
+        "  AND m.mentions LIKE $4 LIMIT 1) AS counted) AS mentioned"
         " FROM participants p JOIN rooms r ON r.tenant_id = p.tenant_id AND r.id = p.room_id"
         " WHERE p.tenant_id = $1 AND p.user_id = $2 AND p.state = 'joined'"
         " AND r.active_at < $5 AND r.changed_at >= $6"
@@ -252,10 +252,10 @@ async def unread(db: Queries, tenant: TenantId, room: RoomId, user: UserId) -> t
     row = await db.fetchrow(
         "SELECT (SELECT count(*) FROM (SELECT 1 AS one FROM messages m WHERE m.tenant_id = p.tenant_id"
         " AND m.room_id = p.room_id AND m.seq > p.last_read_seq AND m.seq > p.visible_from AND m.sender_id <> p.user_id"
-        f" AND m.deleted_at IS NULL AND m.kind <> 'system' LIMIT {COUNTED_TO}) AS some) AS unread,"
+        f" AND m.deleted_at IS NULL AND m.kind <> 'system' LIMIT {COUNTED_TO}) AS counted) AS unread,"
         " (SELECT count(*) FROM (SELECT 1 AS one FROM messages m WHERE m.tenant_id = p.tenant_id"
         " AND m.room_id = p.room_id AND m.seq > p.last_read_seq AND m.seq > p.visible_from AND m.deleted_at IS NULL"
-        " AND m.mentions LIKE $4 LIMIT 1) AS some) AS mentioned"
+        " AND m.mentions LIKE $4 LIMIT 1) AS counted) AS mentioned"
         " FROM participants p WHERE p.tenant_id = $1 AND p.room_id = $2 AND p.user_id = $3",
         tenant,
         room,
