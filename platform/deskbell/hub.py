@@ -807,6 +807,10 @@ class Hub:
         person = self._people.get((event.tenant, user))
         if person is None:
             return
+        for connection in person.connections.values():
+            if (subscription := connection.rooms.get(room_id)) is not None:
+                subscription.place = None  # another role, muted, here at last: the edge asks again
+                subscription.takes_part = participant.state == "joined"
         if participant.state == "joined":
             self.follow(event.tenant, user, [room_id])
             return

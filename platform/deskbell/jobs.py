@@ -62,7 +62,7 @@ class Jobs:
         ]
         for name, every_s, work in table:
             self._scheduler.add_job(
-                self._tick, "interval", seconds=every_s, id=name, args=[name, work], replace_existing=True
+                self._ticked, "interval", seconds=every_s, id=name, args=[name, work], replace_existing=True
             )
         self._scheduler.start()
 
@@ -74,6 +74,10 @@ class Jobs:
     def observe_soon(self) -> None:
         """There is work for observers now."""
         self._tick("observe", self.observe)
+
+    async def _ticked(self, name: str, work: Callable[[], Awaitable[object]]) -> None:
+        # A coroutine, because APScheduler runs plain functions in threads.
+        self._tick(name, work)
 
     def _tick(self, name: str, work: Callable[[], Awaitable[object]]) -> None:
         self._ports.tasks.once(f"job:{name}", self._guarded(name, work))

@@ -140,7 +140,8 @@ async def _with_backstage(ports: Ports, change: Change, room: Room) -> Room:
         backstage_of=room.id,
     )
     await change.create_room(backstage)
-    return change.put_room(replace(change.rooms[room.id], backstage=backstage.id))
+    await change.set_backstage(room.id, backstage.id)
+    return change.rooms[room.id]
 
 
 async def escalate(ports: Ports, actor: Actor, room_id: RoomId, reason: str = "asked_human") -> Case:

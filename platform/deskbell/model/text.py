@@ -65,13 +65,14 @@ class Phrases:
 
     Case, width and invisible characters do not matter, nor what stands between the words of a
     phrase. Scripts written without spaces (Chinese, Japanese, Thai …) are searched letter by
-    letter. Of phrases that begin at the same word the longest is found. Time is linear in the text.
+    letter. Of phrases that begin at the same word the longest is found. What ``besides`` names is
+    passed over, also where a phrase is a part of it. Time is linear in the text.
 
     Raises:
         ValueError: A phrase has no word in it.
     """
 
-    def __init__(self, phrases: Iterable[str]) -> None:
+    def __init__(self, phrases: Iterable[str], *, besides: Iterable[str] = ()) -> None:
         # First word of a phrase -> all the words of each such phrase, the longest first.
         self._spaced: dict[str, list[tuple[tuple[str, ...], str]]] = {}
         unspaced: dict[str, str] = {}
@@ -88,6 +89,8 @@ class Phrases:
         self._named = unspaced
         longest_first = sorted(unspaced, key=len, reverse=True)
         self._unspaced = re.compile("|".join(map(re.escape, longest_first))) if unspaced else None
+        besides = tuple(besides)
+        self._besides = Phrases(besides) if besides else None
 
     def __bool__(self) -> bool:
         return bool(self._spaced or self._named)
@@ -118,6 +121,10 @@ class Phrases:
 
     def _spans(self, normalised: str) -> Iterator[tuple[int, int, str]]:
         """Begin, end and phrase of each match; those of the two kinds of scripts follow one another."""
+        passed_over = bytearray(len(normalised) if self._besides else 0)
+        if self._besides is not None:
+            for begin, end, _ in self._besides._spans(normalised):
+                passed_over[begin:end] = b"\1" * (end - begin)
         if self._spaced:
             found = list(_word().finditer(normalised))
             said = [word.group() for word in found]
@@ -125,13 +132,16 @@ class Phrases:
             while at < len(said):
                 for phrase, given in self._spaced.get(said[at], ()):
                     if phrase == tuple(said[at : at + len(phrase)]):
-                        yield found[at].start(), found[at + len(phrase) - 1].end(), given
-                        at += len(phrase) - 1
-                        break
+                        begin, end = found[at].start(), found[at + len(phrase) - 1].end()
+                        if 1 not in passed_over[begin:end]:
+                            yield begin, end, given
+                            at += len(phrase) - 1
+                            break
                 at += 1
         if self._unspaced is not None:
             for match in self._unspaced.finditer(normalised):
-                yield match.start(), match.end(), self._named[match.group()]
+                if 1 not in passed_over[match.start() : match.end()]:
+                    yield match.start(), match.end(), self._named[match.group()]
 
 
 def _aligned(text: str) -> tuple[str, list[int], list[int]]:

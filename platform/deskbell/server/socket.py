@@ -11,6 +11,7 @@ Rules are not here: each command calls one action. What arrives malformed is ans
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import deque
 from typing import Any
 
@@ -353,7 +354,10 @@ class Socket:
             self._ack(command, answer)
 
         try:
-            place = await self._place(connection, command.room)
+            place = None
+            with contextlib.suppress(DeskbellError, StoreError):
+                # A refusal here is found again by submit(), which first looks for what was stored before.
+                place = await self._place(connection, command.room)
             await messages.submit(self._ports, connection.actor, command.room, command, answered, place)
         except Exception as error:
             # submit() answers every refusal itself; this is a bug of ours, and still gets its one reply.
@@ -363,7 +367,15 @@ class Socket:
     async def _place(self, connection: Connection, room: RoomId) -> Place | None:
         """The sender's place as the subscription knows it; the journal looks again under the lock."""
         subscription = connection.rooms.get(room)
-        return subscription.place if subscription is not None and subscription.live else None
+        if subscription is None or not subscription.live:
+            return None
+        if subscription.place is None:
+            place = await access.room_for(self._ports, connection.actor, room)
+            # Only what was read after the last change of the place may be kept.
+            subscription.place = place if subscription.takes_part == (place.member is not None) else None
+            return place
+        known: Place = subscription.place
+        return known
 
     def _ack(self, command: commands.Send, answer: Answer) -> None:
         if isinstance(answer, DeskbellError):

@@ -223,10 +223,20 @@ class Change:
         before = self.room(room.id)
         if replace(room, seq=before.seq, changed_seq=before.changed_seq) == before:
             return before
-        seq = self._next(room.id)
-        self.rooms[room.id] = replace(room, seq=seq, changed_seq=seq)
-        self._states[room.id] = seq
+        if room.id in self._states:
+            # Several changes of the state in one commit are one change: they share its number.
+            self.rooms[room.id] = replace(room, seq=before.seq, changed_seq=before.changed_seq)
+        else:
+            seq = self._states[room.id] = self._next(room.id)
+            self.rooms[room.id] = replace(room, seq=seq, changed_seq=seq)
         return self.rooms[room.id]
+
+    async def set_backstage(self, room_id: RoomId, backstage: RoomId) -> None:
+        """Note where a room's private notes are. Takes no number: members must not see that there are any."""
+        self.rooms[room_id] = replace(self.room(room_id), backstage=backstage)
+        await self.tx.execute(
+            "UPDATE rooms SET backstage = $3 WHERE tenant_id = $1 AND id = $2", self.tenant, room_id, backstage
+        )
 
     async def put_member(
         self, member: Membership, user: PublicUser, *, silent: bool = False, what: str = "changed"
