@@ -685,7 +685,7 @@ async def step(ports: Ports, tenant: TenantId, case_id: CaseId, room_id: RoomId)
         if case.status == "snoozed":
             support = ports.settings.support
             return await change.put_case(
-                case_rules.awake(case, now=now, answer_within_s=answer_s, offer_s=ports.settings.support.offer_s),
+                case_rules.awake(case, now=now, answer_within_s=support.agent_silent_s, offer_s=support.offer_s),
                 what="awake",
             )
         if case.status == "assigned":

@@ -1,0 +1,299 @@
+"""The command line. Each command parses, calls one thing, and says what came of it."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+import sys
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+import msgspec
+from rich.console import Console
+from rich.table import Table
+
+from deskbell.config import (
+    DEMO_PASSWORD,
+    ConfigError,
+    Loaded,
+    Settings,
+    check_production,
+    explain,
+    find_file,
+    load,
+)
+from deskbell.version import __version__
+
+T = TypeVar("T")
+out = Console(highlight=False)
+err = Console(stderr=True, highlight=False)
+
+CONFIG = click.option(
+    "--config",
+    "config_file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Settings file. Default: $DESKBELL_CONFIG, else ./config.yaml, else the built-in defaults.",
+)
+
+
+def _loaded(config_file: Path | None) -> Loaded:
+    try:
+        return load(config_file or find_file(os.environ), os.environ)
+    except ConfigError as error:
+        err.print("[bold red]The settings cannot be used.[/]")
+        for problem in error.problems:
+            err.print(f"  {problem}", markup=False)
+        raise SystemExit(2) from None
+
+
+def _run(work: Coroutine[Any, Any, T]) -> T:
+    """Run on uvloop where it exists."""
+    try:
+        from uvloop import new_event_loop
+    except ImportError:  # pragma: no cover - Windows
+        return asyncio.run(work)
+    with asyncio.Runner(loop_factory=new_event_loop) as runner:
+        return runner.run(work)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="deskbell")
+def main() -> None:
+    """Deskbell: when the bot does not know, the bell rings."""
+
+
+@main.command()
+@CONFIG
+@click.option("--host", help="Address to listen on; overrides the settings.")
+@click.option("--port", type=click.IntRange(0, 65535), help="Port to listen on; overrides the settings.")
+def serve(config_file: Path | None, host: str | None, port: int | None) -> None:
+    """Serve until told to stop; SIGTERM drains first."""
+    settings = _loaded(config_file).settings
+    raise SystemExit(_serve(settings, host, port))
+
+
+def _serve(settings: Settings, host: str | None, port: int | None) -> int:
+    from deskbell import logs
+    from deskbell.app import Application, StartRefused
+    from deskbell.plugins import PluginError
+    from deskbell.store.database import StoreError
+
+    logs.configure(settings.logging)
+
+    async def work() -> int:
+        try:
+            application = await Application.open(settings)
+        except (StartRefused, PluginError, StoreError) as error:
+            err.print("[bold red]Deskbell did not start.[/]")
+            err.print(str(error), markup=False)
+            return 3
+        try:
+            # What was made at the start stays: looking through it at every collection costs for nothing.
+            gc.collect()
+            gc.freeze()
+            server = application.server(host=host, port=port)
+            await server.serve()
+        except SystemExit as error:  # the port is taken, or the like
+            return int(error.code or 0) if isinstance(error.code, int) else 1
+        finally:
+            await application.close()
+        return 0
+
+    return _run(work())
+
+
+@main.command()
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option("--port", type=click.IntRange(0, 65535), default=8000, show_default=True, help="Port to listen on.")
+@click.option(
+    "--folder",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("var/demo"),
+    show_default=True,
+    help="Where the demo keeps its data.",
+)
+def demo(host: str, port: int, folder: Path) -> None:
+    """Serve a ready-made desk on SQLite: a bot that knows Deskbell's manual, a site, three agents."""
+    base = load(None, {}).settings
+    url = f"http://{'127.0.0.1' if host == '0.0.0.0' else host}:{port}"
+    settings = msgspec.structs.replace(
+        base,
+        store=msgspec.structs.replace(base.store, url=f"sqlite:///{folder / 'deskbell.sqlite3'}"),
+        server=msgspec.structs.replace(base.server, host=host, port=port, public_url=url),
+        logging=msgspec.structs.replace(base.logging, level="warning"),
+    )
+    suffix = "" if port == 8000 else f" --url {url}"
+    out.print(f"[bold]Deskbell {__version__}[/] on [cyan]{url}[/]  (data in {folder}, Ctrl+C stops)\n")
+    table = Table(show_header=False, box=None, padding=(0, 2))
+    table.add_row("Talk to the assistant", f"deskbell chat{suffix}")
+    table.add_row("Answer as an agent", f"deskbell chat{suffix} --agent ana@demo.example   (password {DEMO_PASSWORD})")
+    table.add_row("Read the API", f"{url}/api/v1/docs")
+    out.print(table)
+    out.print("\nTry: [italic]how do I write a channel plugin?[/]  Then: [italic]can I talk to a person?[/]\n")
+    raise SystemExit(_serve(settings, host, port))
+
+
+@main.command()
+@click.option("--url", default="http://127.0.0.1:8000", show_default=True, envvar="DESKBELL_URL", help="The server.")
+@click.option("--site", "site_key", default="demo-site", show_default=True, help="The site's public key.")
+@click.option("--name", default="", help="How you are called, as a visitor.")
+@click.option("--agent", "email", help="Log in as this agent instead of talking as a visitor.")
+@click.option("--password", envvar="DESKBELL_PASSWORD", help="The agent's password; asked for when missing.")
+@click.option("--state", type=click.Path(path_type=Path, dir_okay=False), help="File that keeps you over restarts.")
+@click.option("--plain", is_flag=True, help="No colours or cursor movement; for pipes.")
+def chat(
+    url: str, site_key: str, name: str, email: str | None, password: str | None, state: Path | None, plain: bool
+) -> None:
+    """Talk as a visitor, or answer as an agent, in the terminal."""
+    from deskbell import chat as terminal
+
+    if email is not None and password is None:
+        password = click.prompt("Password", hide_input=True, err=True)
+    raise SystemExit(
+        _run(terminal.run(url, site_key=site_key, name=name, email=email, password=password, state=state, plain=plain))
+    )
+
+
+@main.command()
+@CONFIG
+@click.option("--check", is_flag=True, help="Only say what is missing; exit 1 if anything is.")
+@click.option(
+    "--restored", is_flag=True, help="This database comes from a backup: clients start anew."
+)
+def migrate(config_file: Path | None, check: bool, restored: bool) -> None:
+    """Bring the database's schema up to this version. Safe while instances run and when run twice."""
+    from deskbell.store import migrate as migrations
+    from deskbell.store.database import StoreError
+
+    url = _loaded(config_file).settings.store.url
+    try:
+        if check:
+            missing = _run(migrations.pending(url))
+            for name in missing:
+                out.print(f"missing: {name}")
+            raise SystemExit(1 if missing else 0)
+        applied = _run(migrations.migrate(url))
+        out.print("applied: " + ", ".join(applied) if applied else "The schema is up to date.")
+        if restored:
+            out.print(f"New incarnation: {_run(migrations.restored(url))}. Clients will start anew.")
+    except StoreError as error:
+        err.print(f"[bold red]The schema was not changed.[/] {error}", markup=True)
+        raise SystemExit(3) from None
+
+
+@main.command("check-config")
+@CONFIG
+@click.option("--all", "everything", is_flag=True, help="Also settings that have their default.")
+def check_config(config_file: Path | None, everything: bool) -> None:
+    """Check the settings and explain each: its value, where it came from, what it means."""
+    loaded = _loaded(config_file)
+    table = Table("Setting", "Value", "From", "Meaning", box=None, pad_edge=False)
+    shown = 0
+    for item in explain(loaded.settings, loaded.sources):
+        if everything or item.source != "default":
+            table.add_row(item.path, str(item.value), item.source, item.description)
+            shown += 1
+    if shown:
+        out.print(table)
+    problems = check_production(loaded.settings)
+    wrong = _plugin_problems(loaded)
+    for problem in wrong:
+        err.print(f"[red]wrong[/] {problem}")
+    for problem in problems:
+        err.print(f"[yellow]not fit for production[/] {problem}")
+    if not shown:
+        out.print("All settings have their defaults. --all shows them.")
+    strict = loaded.settings.environment == "production" and problems
+    raise SystemExit(1 if wrong or strict else 0)
+
+
+def _plugin_problems(loaded: Loaded) -> list[str]:
+    from deskbell.plugins import PluginError, PluginHost
+
+    settings = loaded.settings
+    try:
+        host = PluginHost.load(settings.plugins, settings.channels, moderation_timeout_s=settings.moderation.timeout_s)
+    except PluginError as error:
+        return [str(error)]
+    return [f"plugin {item['name']}: {item['reason']}" for item in host.describe() if item["state"] == "refused"]
+
+
+@main.command()
+@CONFIG
+@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+def plugins(config_file: Path | None, as_json: bool) -> None:
+    """List the plugins that are installed: state, version, what they offer, why one was refused."""
+    from deskbell.plugins import PluginError, PluginHost
+
+    settings = _loaded(config_file).settings
+    try:
+        host = PluginHost.load(settings.plugins, settings.channels, moderation_timeout_s=settings.moderation.timeout_s)
+    except PluginError as error:
+        err.print(str(error), markup=False)
+        raise SystemExit(2) from None
+    described = host.describe()
+    if as_json:
+        click.echo(msgspec.json.encode(described).decode())
+        return
+    table = Table("Plugin", "Version", "State", "Offers", "Why not", box=None, pad_edge=False)
+    colours = {"active": "green", "refused": "red", "disabled": "dim"}
+    for item in described:
+        offers = ", ".join(f"{count} {kind.replace('_', ' ')}" for kind, count in item["offers"].items())
+        state = item["state"]
+        table.add_row(item["name"], item["version"], f"[{colours[state]}]{state}[/]", offers, item["reason"])
+    out.print(table)
+    raise SystemExit(1 if any(item["state"] == "refused" for item in described) else 0)
+
+
+@main.command()
+@CONFIG
+@click.argument("email")
+@click.option("--tenant", default="default", show_default=True, help="The tenant's short name.")
+def token(config_file: Path | None, email: str, tenant: str) -> None:
+    """Print an access token for a member or agent, for trying the API by hand."""
+    from deskbell.app import access_token
+    from deskbell.store.database import StoreError
+
+    settings = _loaded(config_file).settings
+    try:
+        made = _run(access_token(settings, tenant, email))
+    except StoreError as error:
+        err.print(str(error), markup=False)
+        raise SystemExit(3) from None
+    if made is None:
+        err.print(f"There is nobody with the address {email} in {tenant}.", markup=False)
+        raise SystemExit(1)
+    click.echo(made)
+
+
+@main.command()
+@click.argument("what", type=click.Choice(["frames", "openapi"]), default="frames")
+def schema(what: str) -> None:
+    """Print the JSON Schema of all socket frames, or the OpenAPI document."""
+    if what == "frames":
+        from deskbell.wire.schema import frames_schema
+
+        click.echo(msgspec.json.format(msgspec.json.encode(frames_schema())).decode())
+        return
+    from deskbell.app import openapi
+
+    click.echo(msgspec.json.format(msgspec.json.encode(_run(openapi()))).decode())
+
+
+@main.command(context_settings={"ignore_unknown_options": True, "help_option_names": []})
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+def bench(arguments: tuple[str, ...]) -> None:
+    """Measure this machine: fan-out, persisted sends, sockets, start; peers beside them. See bench --help."""
+    try:
+        from deskbell.bench import main as measuring
+    except ImportError as error:
+        err.print(f"{error}. Install the extra: pip install 'deskbell\\[bench]'")
+        raise SystemExit(2) from None
+    raise SystemExit(measuring.run(list(arguments)))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
