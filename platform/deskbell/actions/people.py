@@ -8,7 +8,16 @@ from typing import Any
 import msgspec
 
 from deskbell.actions.messages import checked_text
-from deskbell.errors import Invalid, NotFound, Revoked, TokenExpired, Unauthenticated, Unavailable
+from deskbell.errors import (
+    Forbidden,
+    Invalid,
+    NotFound,
+    Revoked,
+    TokenExpired,
+    TooLarge,
+    Unauthenticated,
+    Unavailable,
+)
 from deskbell.ids import SiteId, TenantId, UserId, new_id, new_secret
 from deskbell.model.records import Actor, PublicUser
 from deskbell.ports import Ports
@@ -19,6 +28,7 @@ from deskbell.tokens import check_identity, hash_secret
 from deskbell.volatile.limits import address_prefix
 
 VISITOR_NAME = "Visitor"
+MAX_ATTRIBUTES_BYTES = 8192
 
 
 @dataclass(frozen=True)
@@ -64,10 +74,13 @@ async def arrive(
     """Let a visitor in by a site's public key: a new one, or whom the site's signature says it is.
 
     Raises:
-        NotFound: No site has this key.
+        NotFound: No site has this key, or the page that asks is not one of the site's.
         Unauthenticated: The identity is not signed by the site, or over.
+        TooLarge: More than 8 KiB of attributes.
         RateLimited: Too many new visitors from this neighbourhood.
     """
+    if attributes and len(msgspec.json.encode(attributes)) > MAX_ATTRIBUTES_BYTES:
+        raise TooLarge("attributes may have 8 KiB.", max_bytes=MAX_ATTRIBUTES_BYTES)
     limits = ports.settings.limits
     if identity is None:
         per_min = limits.new_visitors_per_min_per_prefix
@@ -178,12 +191,12 @@ async def authenticate(ports: Ports, access_token: str) -> Actor:
 
 async def _known(ports: Ports, tenant: TenantId, user_id: UserId, token_version: int, expires_us: int) -> Actor:
     try:
-        user = await people.user(ports.db, tenant, user_id)
+        actor = await people.known(ports.db, tenant, user_id)
     except StoreError as error:
         raise Unavailable() from error
-    if user is None or user.disabled or user.token_version != token_version:
+    if actor is None or actor.token_version != token_version:
         raise Revoked()
-    return msgspec.structs.replace(people.actor(user), expires_us=expires_us)
+    return msgspec.structs.replace(actor, expires_us=expires_us)
 
 
 async def issue_ticket(ports: Ports, actor: Actor, origin: str | None) -> str:
@@ -211,12 +224,62 @@ async def origins(ports: Ports, tenant: TenantId | None = None) -> list[str]:
     return found
 
 
-async def set_availability(ports: Ports, actor: Actor, *, status: str, accepting: bool) -> None:
+@dataclass(frozen=True)
+class Availability:
     """What an agent says of themselves: online, away or busy, and whether new cases may come to them."""
+
+    status: str
+    accepting: bool
+
+
+async def availability(ports: Ports, actor: Actor) -> Availability:
+    """What the agent said last.
+
+    Raises:
+        Forbidden: Not staff.
+    """
+    user = await _staff(ports, actor)
+    return Availability(user.availability, user.accepting)
+
+
+async def set_availability(ports: Ports, actor: Actor, *, status: str, accepting: bool | None = None) -> Availability:
+    """Say it. ``accepting`` follows from ``status`` where it is not given: who is online takes cases.
+
+    Raises:
+        Forbidden: Not staff.
+        Invalid: No such status.
+    """
     if status not in ("online", "away", "busy"):
         raise Invalid("Availability is online, away or busy.")
-    user = await people.user(ports.db, actor.tenant, actor.id)
-    if user is None:
-        raise NotFound()
-    await people.change_user(ports.db, ports.clock, user, availability=status, accepting=accepting)
+    user = await _staff(ports, actor)
+    said = Availability(status, status == "online" if accepting is None else accepting)
+    await people.change_user(ports.db, ports.clock, user, availability=said.status, accepting=said.accepting)
     ports.presence.choose(actor.tenant, actor.id, status)  # type: ignore[arg-type]
+    return said
+
+
+async def _staff(ports: Ports, actor: Actor) -> User:
+    user = await people.user(ports.db, actor.tenant, actor.id) if actor.is_staff else None
+    if user is None:
+        raise Forbidden("This is for agents.")
+    return user
+
+
+@dataclass(frozen=True)
+class TeamEntry:
+    """A team, and whether the asker is in it."""
+
+    slug: str
+    name: str
+    mine: bool
+
+
+async def teams(ports: Ports, actor: Actor) -> list[TeamEntry]:
+    """The teams of the tenant.
+
+    Raises:
+        Forbidden: Not staff.
+    """
+    await _staff(ports, actor)
+    mine = await people.teams_of(ports.db, actor.tenant, actor.id)
+    return [TeamEntry(team.slug, team.name, team.slug in mine) for team in await people.teams(ports.db, actor.tenant)]
