@@ -624,6 +624,7 @@ async def own_case(ports: Ports, actor: Actor, room_id: RoomId) -> frames.OwnCas
 VIEWS = {
     "mine": ("assigned", "waiting"),
     "queue": ("waiting",),
+    "bot": ("waiting",),
     "all": ("waiting", "assigned", "snoozed"),
     "snoozed": ("snoozed",),
     "resolved": ("resolved",),
@@ -631,7 +632,7 @@ VIEWS = {
 
 
 async def listed(ports: Ports, actor: Actor, view: str, *, limit: int = 50, offset: int = 0) -> list[Case]:
-    """Cases of a view: mine, queue (of my teams), all, snoozed, resolved.
+    """Cases of a view: mine, queue (of my teams), bot (the visitor goes on with it), all, snoozed, resolved.
 
     Raises:
         NotFound: Not staff.
@@ -650,6 +651,7 @@ async def listed(ports: Ports, actor: Actor, view: str, *, limit: int = 50, offs
         statuses=("assigned",) if view == "mine" else VIEWS[view],
         agent=actor.id if view == "mine" else None,
         teams=teams,
+        owner="bot" if view == "bot" else None,
         limit=limit,
         offset=offset,
     )

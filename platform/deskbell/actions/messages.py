@@ -42,7 +42,7 @@ from deskbell.errors import (
 )
 from deskbell.ids import MessageId, RoomId, UserId, is_id, new_id
 from deskbell.model.policy import Policy, within_window
-from deskbell.model.records import Actor, Message
+from deskbell.model.records import Actor, Message, PublicUser
 from deskbell.model.text import normalise
 from deskbell.ports import Ports
 from deskbell.store import messages
@@ -625,3 +625,36 @@ async def revisions(ports: Ports, actor: Actor, message_id: MessageId) -> list[R
     return [
         Revision(item["number"], item["content"], item["edited_by"], from_us(item["edited_at_us"])) for item in found
     ]
+
+
+async def get(ports: Ports, actor: Actor, message_id: MessageId) -> Message:
+    """A message in its present state.
+
+    Raises:
+        NotFound: There is none, or it is not theirs to see.
+    """
+    return (await access.message_for(ports, actor, message_id))[0]
+
+
+@dataclass(frozen=True)
+class Reacted:
+    """One person's one reaction. ``at``: when they gave it."""
+
+    emoji: str
+    user: PublicUser
+    at: datetime
+
+
+async def reactors(
+    ports: Ports, actor: Actor, message_id: MessageId, *, limit: int = 50, after: tuple[int, UserId, str] | None = None
+) -> list[Reacted]:
+    """Everybody who reacted to a message, oldest first; a message itself names the first twenty only.
+
+    Raises:
+        NotFound: There is no such message, or it is not theirs to see.
+    """
+    message, _ = await access.message_for(ports, actor, message_id)
+    if message.deleted:
+        return []
+    found = await messages.reactors(ports.db, actor.tenant, message_id, limit, after)
+    return [Reacted(emoji, user, from_us(at_us)) for emoji, user, at_us in found]

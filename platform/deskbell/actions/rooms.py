@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from msgspec import UNSET
 from msgspec.structs import replace
 
 from deskbell.actions import access
@@ -16,6 +17,7 @@ from deskbell.model.records import Actor, Membership, Participant, PublicUser, R
 from deskbell.ports import Ports
 from deskbell.store import pages, people, rooms, rows
 from deskbell.store.change import Change
+from deskbell.wire import frames
 
 MAX_LISTED = 200
 MAX_KEY_BYTES = 200
@@ -332,6 +334,18 @@ async def change_place(
         return rows.participant(put, people.public(user))
 
 
+async def remove(ports: Ports, actor: Actor, room_id: RoomId, user_id: UserId) -> None:
+    """Take somebody out of a room; oneself too, which is leaving.
+
+    Raises:
+        NotFound, Forbidden: See :func:`change_place`.
+    """
+    if user_id == actor.id:
+        await leave(ports, actor, room_id)
+    else:
+        await change_place(ports, actor, room_id, user_id, state="left")
+
+
 async def participants(ports: Ports, actor: Actor, room_id: RoomId) -> list[Participant]:
     """Who is in the room; of a counted roster, who stands above members, and oneself."""
     place = await access.room_for(ports, actor, room_id)
@@ -359,17 +373,20 @@ async def mine(
     actor: Actor,
     *,
     limit: int = 50,
-    before_us: int | None = None,
+    before: tuple[int, RoomId] | None = None,
     changed_since_us: int = 0,
     channel_type: str | None = None,
 ) -> list[tuple[Entry, int]]:
-    """The rooms somebody is in, latest activity first, each with the moment a list goes on from."""
+    """The rooms somebody is in, latest activity first, each with the moment a list goes on from.
+
+    ``before``: go on after the room of this moment and id.
+    """
     found = await rooms.inbox(
         ports.db,
         actor.tenant,
         actor.id,
         limit=max(1, min(limit, 101)),
-        before_us=before_us,
+        before=before,
         changed_since_us=changed_since_us,
         channel_type=channel_type,
     )
@@ -390,10 +407,45 @@ async def mine(
     ]
 
 
+def channel_types(ports: Ports, actor: Actor) -> list[ChannelEntry]:
+    """The kinds of rooms there are, with what a client needs of their policies."""
+    return [
+        ChannelEntry(
+            name, channel.title, ports.plugins.channel_types[name].may_create(actor), channel.policy.for_clients()
+        )
+        for name, channel in sorted(ports.plugins.channels.items())
+    ]
+
+
+@dataclass(frozen=True)
+class ChannelEntry:
+    """A kind of room. ``may_open``: the asker may open such rooms, or, where they are owned, such conversations."""
+
+    name: str
+    title: str
+    may_open: bool
+    policy: dict[str, Any]
+
+
+async def get(ports: Ports, actor: Actor, room_id: RoomId) -> RoomState:
+    """A room as its members see it.
+
+    Raises:
+        NotFound: See :func:`deskbell.actions.access.room_for`.
+    """
+    return state_of(ports, (await access.room_for(ports, actor, room_id)).room)
+
+
 async def changes(
     ports: Ports, actor: Actor, room_id: RoomId, since: int, epoch: str | None
-) -> tuple[pages.Page | None, Room, str]:
-    """One page of what changed, for those who come without a socket. None: start anew (``reset``)."""
+) -> frames.Changes | frames.Reset:
+    """One page of what changed, for those who come without a socket; the same frame a socket is sent.
+
+    A ``reset`` means that nothing can be told from ``since`` on: start anew.
+
+    Raises:
+        NotFound: See :func:`deskbell.actions.access.room_for`.
+    """
     place = await access.room_for(ports, actor, room_id)
     page = await pages.changes(ports.db, actor.tenant, room_id, place.policy, since, place.visible_from)
     if page is None:
@@ -402,5 +454,24 @@ async def changes(
     behind = page.room.seq - since
     rejoined = place.policy.history == "since_join" and place.visible_from > since > 0
     if (epoch is not None and epoch != present) or not 0 <= behind <= pages.MAX_BEHIND or rejoined:
-        return None, page.room, present
-    return page, page.room, present
+        return frames.Reset(room=room_id, epoch=present)
+    participants, reads = page.participants, page.reads
+    member = place.member
+    if member is not None and place.policy.roster == "counted" and member.changed_seq > since:
+        # Of a counted roster a page holds those who stand above; oneself is added for each reader.
+        own = rows.participant(member, actor.public())
+        participants = [*(other for other in participants if other.user.id != actor.id), own]
+    if member is not None and reads is not None and not reads:
+        reads = {actor.id: (member.last_read_seq, member.last_delivered_seq)}
+    return frames.Changes(
+        room=room_id,
+        epoch=present,
+        since=since,
+        seq=page.seq,
+        floor=page.room.floor,
+        messages=page.messages,
+        participants=participants,
+        state=state_of(ports, page.room) if page.state else UNSET,
+        reads=UNSET if reads is None else reads,
+        more=page.more,
+    )

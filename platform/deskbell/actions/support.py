@@ -5,16 +5,17 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from deskbell.actions import cases as case_actions
-from deskbell.actions.rooms import new_member, new_room
+from deskbell.actions.rooms import new_member, new_room, state_of
 from deskbell.errors import Forbidden, Invalid, RoomClosed
 from deskbell.ids import RoomId, TenantId
 from deskbell.model import ownership
-from deskbell.model.records import Actor, Room
+from deskbell.model.records import Actor, Room, RoomState
 from deskbell.ports import Ports
 from deskbell.store import rooms
 from deskbell.store.change import Change
 
 DEFAULT_TYPE = "support"
+MAX_OWN = 200
 
 
 async def open_conversation(
@@ -136,6 +137,35 @@ async def _purge(change: Change, room: Room) -> None:
     await _due_again(change, room, None)
 
 
-async def conversations(ports: Ports, actor: Actor, limit: int = 20) -> list[Room]:
-    """A visitor's conversations, newest first."""
-    return await rooms.of_customer(ports.db, actor.tenant, actor.id, limit)
+async def conversations(
+    ports: Ports,
+    actor: Actor,
+    *,
+    owner: str | None = None,
+    channel_type: str | None = None,
+    limit: int = 50,
+    before: tuple[int, RoomId] | None = None,
+) -> list[tuple[RoomState, int]]:
+    """Support conversations, each with the moment a list goes on from.
+
+    Of a visitor: their own, newest first, open or closed; the rest does not concern them. For staff: the open
+    ones of the tenant, latest activity first, of those whose owner is a ``bot``, an ``agent`` or ``nobody``.
+    """
+    if actor.is_staff:
+        found = await rooms.supported(
+            ports.db, actor.tenant, owner=owner, channel_type=channel_type, limit=limit, before=before
+        )
+    else:
+        own = await rooms.of_customer(ports.db, actor.tenant, actor.id, MAX_OWN)
+        found = [
+            room
+            for room in own
+            if owner in (None, room.owner_kind)
+            and channel_type in (None, room.channel_type)
+            and (before is None or (room.created_at, room.id) < before)
+        ][:limit]
+    return [
+        (state_of(ports, room), room.active_at if actor.is_staff else room.created_at)
+        for room in found
+        if room.channel_type in ports.plugins.channels
+    ]

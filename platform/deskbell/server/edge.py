@@ -28,15 +28,18 @@ class Edge:
     draining: bool = False
     _origins: dict[TenantId | None, tuple[float, list[str]]] = field(default_factory=dict)
 
+    def is_own(self, origin: str | None) -> bool:
+        """Whether a page is one of our own."""
+        own = self.ports.settings.server.public_url
+        return origin is not None and origin.rstrip("/").lower() == own.rstrip("/").lower()
+
     async def origin_allowed(self, origin: str | None, tenant: TenantId | None = None) -> bool:
         """Whether a browser's page may talk to us: to any tenant, or to this one. No origin: no browser.
 
         Our own pages always may. The sites' lists are asked at most every 30 seconds; while the store
         is away, what was known last goes on.
         """
-        if origin is None:
-            return True
-        if origin.rstrip("/").lower() == self.ports.settings.server.public_url.rstrip("/").lower():
+        if origin is None or self.is_own(origin):
             return True
         now = self.ports.clock.monotonic()
         at, allowed = self._origins.get(tenant, (-ORIGINS_FOR_S, []))

@@ -77,6 +77,7 @@ async def listed(
     statuses: Sequence[str],
     agent: UserId | None = None,
     teams: Sequence[str] | None = None,
+    owner: str | None = None,
     limit: int = 50,
     offset: int = 0,
 ) -> list[Case]:
@@ -89,6 +90,12 @@ async def listed(
     if teams is not None:
         args.append(list(teams))
         where.append(f"c.team = ANY(${len(args)}::text[])")
+    if owner is not None:
+        args.append(owner)
+        where.append(
+            "EXISTS (SELECT 1 FROM rooms r WHERE r.tenant_id = c.tenant_id AND r.id = c.room_id"
+            f" AND r.owner_kind = ${len(args)})"
+        )
     args += [limit, offset]
     found = await db.fetch(
         f"{_CASE} WHERE {' AND '.join(where)} ORDER BY c.priority DESC, COALESCE(c.waiting_since, c.opened_at), c.id"

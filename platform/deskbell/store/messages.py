@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from deskbell.ids import MessageId, RoomId, TenantId, UserId
-from deskbell.model.records import Message, Reaction
+from deskbell.model.records import Message, PublicUser, Reaction
 from deskbell.store import rows
 from deskbell.store.database import Queries, Row
 
@@ -40,6 +40,26 @@ async def reactions_of(
         message: [Reaction(emoji, len(users), users[:SHOWN_REACTORS]) for emoji, users in by_emoji.items()]
         for message, by_emoji in found.items()
     }
+
+
+async def reactors(
+    db: Queries, tenant: TenantId, message: MessageId, limit: int, after: tuple[int, UserId, str] | None = None
+) -> list[tuple[str, PublicUser, int]]:
+    """Who reacted to a message with what, and when in microseconds, oldest first; ``after`` continues a list."""
+    found = await db.fetch(
+        f"SELECT x.emoji, x.created_at, {rows.USER_COLUMNS} FROM reactions x"
+        " JOIN users u ON u.tenant_id = x.tenant_id AND u.id = x.user_id"
+        " WHERE x.tenant_id = $1 AND x.message_id = $2"
+        " AND (x.created_at > $3 OR (x.created_at = $3 AND (x.user_id > $4 OR (x.user_id = $4 AND x.emoji > $5))))"
+        " ORDER BY x.created_at, x.user_id, x.emoji LIMIT $6",
+        tenant,
+        message,
+        after[0] if after is not None else -1,
+        after[1] if after is not None else message,
+        after[2] if after is not None else "",
+        limit,
+    )
+    return [(row["emoji"], rows.public_user(row), row["created_at"]) for row in found]
 
 
 async def _records(db: Queries, tenant: TenantId, found: Sequence[Row]) -> list[Message]:

@@ -20,6 +20,8 @@ _WITH_USER = "JOIN users u ON u.tenant_id = p.tenant_id AND u.id = p.user_id"
 COUNTED_TO = 100
 """Unread counts stop here; a client shows "99+"."""
 
+_LAST_ID = RoomId("ffffffff-ffff-ffff-ffff-ffffffffffff")
+
 PRIVILEGED_ROLES = ("owner", "admin", "moderator", "agent", "bot")
 
 
@@ -43,6 +45,31 @@ async def of_customer(db: Queries, tenant: TenantId, customer: UserId, limit: in
         tenant,
         customer,
         limit,
+    )
+    return [rows.room(row) for row in found]
+
+
+async def supported(
+    db: Queries,
+    tenant: TenantId,
+    *,
+    owner: str | None = None,
+    channel_type: str | None = None,
+    limit: int,
+    before: tuple[int, RoomId] | None = None,
+) -> list[Room]:
+    """The open support rooms of a tenant, latest activity first; ``before`` (a moment and a room) continues a list."""
+    found = await db.fetch(
+        f"{_ROOM} WHERE r.tenant_id = $1 AND r.customer IS NOT NULL AND r.closed_at IS NULL"
+        " AND (r.active_at < $3 OR (r.active_at = $3 AND r.id < $4))"
+        " AND ($5 = '' OR r.owner_kind = $5) AND ($6 = '' OR r.channel_type = $6)"
+        " ORDER BY r.active_at DESC, r.id DESC LIMIT $2",
+        tenant,
+        limit,
+        before[0] if before is not None else 2**62,
+        before[1] if before is not None else _LAST_ID,
+        owner or "",
+        channel_type or "",
     )
     return [rows.room(row) for row in found]
 
@@ -200,11 +227,11 @@ async def inbox(
     user: UserId,
     *,
     limit: int,
-    before_us: int | None = None,
+    before: tuple[int, RoomId] | None = None,
     changed_since_us: int = 0,
     channel_type: str | None = None,
 ) -> list[InboxEntry]:
-    """The rooms a user is in, latest activity first; ``before_us`` continues a list.
+    """The rooms a user is in, latest activity first; ``before`` (a moment and a room) continues a list.
 
     Unread is what others wrote above the mark, not deleted, not from the platform: never
     ``tip - mark``, since ``seq`` counts reactions and joins too.
@@ -222,15 +249,16 @@ async def inbox(
         "  AND m.mentions LIKE $4 LIMIT 1) AS counted) AS mentioned"
         " FROM participants p JOIN rooms r ON r.tenant_id = p.tenant_id AND r.id = p.room_id"
         " WHERE p.tenant_id = $1 AND p.user_id = $2 AND p.state = 'joined'"
-        " AND r.active_at < $5 AND r.changed_at >= $6"
-        + (" AND r.channel_type = $7" if channel_type is not None else "")
+        " AND (r.active_at < $5 OR (r.active_at = $5 AND r.id < $7)) AND r.changed_at >= $6"
+        + (" AND r.channel_type = $8" if channel_type is not None else "")
         + " ORDER BY r.active_at DESC, r.id DESC LIMIT $3",
         tenant,
         user,
         limit,
         f'%"{user}"%',
-        before_us if before_us is not None else 2**62,
+        before[0] if before is not None else 2**62,
         changed_since_us,
+        before[1] if before is not None else _LAST_ID,
         *(() if channel_type is None else (channel_type,)),
     )
     return [

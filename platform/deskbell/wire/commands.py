@@ -22,7 +22,10 @@ MAX_DEPTH = 32
 
 ClientId = Annotated[str, Meta(min_length=1, max_length=128)]
 Emoji = Annotated[str, Meta(min_length=1, max_length=64)]
-Seq = Annotated[int, Meta(ge=0)]
+MAX_NUMBER = 2**53 - 1
+"""The greatest number a client may name: what JavaScript still counts exactly, with room left in the store's."""
+
+Seq = Annotated[int, Meta(ge=0, le=MAX_NUMBER)]
 Limit = Annotated[int, Meta(ge=1, le=100)]
 Epoch = Annotated[str, Meta(max_length=64)]
 
@@ -30,8 +33,8 @@ Epoch = Annotated[str, Meta(max_length=64)]
 class Expect(msgspec.Struct, frozen=True):
     """What the sender believed when they wrote; the message is refused when it no longer holds."""
 
-    owner_version: int | None = None
-    seq: int | None = None
+    owner_version: Seq | None = None
+    seq: Seq | None = None
 
 
 class Command(msgspec.Struct, frozen=True, kw_only=True, tag_field="type"):

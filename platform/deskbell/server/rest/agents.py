@@ -1,0 +1,43 @@
+"""Agents: whether they are there, and their teams."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from quart import Blueprint
+
+from deskbell.actions import people
+from deskbell.actions.people import Availability, TeamEntry
+from deskbell.errors import Forbidden
+from deskbell.server.edge import Edge
+from deskbell.server.rest.bodies import Body, Items
+from deskbell.server.rest.routes import Ask, Routes
+
+
+class AvailabilityChange(Body, frozen=True):
+    """``accepting``: whether new cases may come; left out, those who are online take them."""
+
+    status: Literal["online", "away", "busy"]
+    accepting: bool | None = None
+
+
+def blueprint(edge: Edge) -> Blueprint:
+    routes, ports = Routes("agents", edge), edge.ports
+
+    @routes.get("/agents/me/availability", Availability, refuses=[Forbidden])
+    async def get_availability(ask: Ask) -> Availability:
+        """What one said last of being there."""
+        return await people.availability(ports, ask.actor)
+
+    @routes.put("/agents/me/availability", Availability, body=AvailabilityChange, refuses=[Forbidden])
+    async def set_availability(ask: Ask) -> Availability:
+        """Say whether one is there, and takes new cases."""
+        body: AvailabilityChange = ask.body
+        return await people.set_availability(ports, ask.actor, status=body.status, accepting=body.accepting)
+
+    @routes.get("/teams", Items[TeamEntry], refuses=[Forbidden])
+    async def list_teams(ask: Ask) -> Items[TeamEntry]:
+        """The teams of the tenant."""
+        return Items(await people.teams(ports, ask.actor))
+
+    return routes.blueprint

@@ -1,0 +1,107 @@
+"""What several nouns share on the wire of REST: lists with cursors, plain answers, bounded texts and ids."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from typing import Annotated, Any, Generic, TypeVar
+
+import msgspec
+from msgspec import Meta
+
+from deskbell.errors import Invalid
+from deskbell.ids import CaseId, MessageId, RoomId, UserId, is_id
+from deskbell.wire.commands import Limit, Seq
+
+__all__ = [
+    "Body",
+    "Cursor",
+    "Done",
+    "Items",
+    "Limit",
+    "Listed",
+    "Nothing",
+    "Query",
+    "Seq",
+    "Text",
+    "cursor",
+    "read_cursor",
+]
+
+T = TypeVar("T")
+_UUID = {"format": "uuid"}
+
+AnyUser = Annotated[UserId, Meta(max_length=36, extra_json_schema=_UUID)]
+AnyRoom = Annotated[RoomId, Meta(max_length=36, extra_json_schema=_UUID)]
+AnyMessage = Annotated[MessageId, Meta(max_length=36, extra_json_schema=_UUID)]
+AnyCase = Annotated[CaseId, Meta(max_length=36, extra_json_schema=_UUID)]
+Text = Annotated[str, Meta(max_length=65_536)]
+Cursor = Annotated[str, Meta(max_length=200, description="`next_cursor` of the page before.")]
+
+
+class Body(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The base of request bodies: what is not named is refused, so nothing can be slipped in."""
+
+
+class Query(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The base of queries."""
+
+
+class Nothing(Body, frozen=True):
+    """An empty object; no body at all is the same."""
+
+
+class Listed(Query, frozen=True):
+    """Where a list goes on, and how much of it is wanted."""
+
+    limit: Limit = 50
+    cursor: Cursor | msgspec.UnsetType = msgspec.UNSET
+
+
+class Items(msgspec.Struct, Generic[T], frozen=True):
+    """One page of a list. ``next_cursor`` asks for the next; null: this was the last."""
+
+    items: list[T]
+    next_cursor: str | None = None
+
+
+class Done(msgspec.Struct, frozen=True):
+    """It is so now, whether or not it was before."""
+
+    ok: bool = True
+
+
+def cursor(*parts: int | str) -> str:
+    """Where a list goes on. What it says is nobody's business but ours, and grants nothing."""
+    return base64.urlsafe_b64encode(".".join(map(str, parts)).encode()).decode().rstrip("=")
+
+
+def read_cursor(text: str | msgspec.UnsetType, *kinds: Any) -> Any:
+    """The parts of a cursor, each a number, an id or, last, a text; None where there is none.
+
+    ``kinds``: ``int`` for a number, ``UserId`` and such for an id, ``str`` for a text.
+
+    Raises:
+        Invalid: It was not one of ours.
+    """
+    if text is msgspec.UNSET:
+        return None
+    try:
+        parts_text = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True).decode()
+        parts = parts_text.split(".", len(kinds) - 1)
+        if len(parts) != len(kinds) or "\x00" in parts_text:
+            raise ValueError
+        found: list[int | str] = []
+        for part, kind in zip(parts, kinds, strict=True):
+            if kind is int:
+                number = int(part)
+                if not 0 <= number < 2**62 or str(number) != part:
+                    raise ValueError
+                found.append(number)
+            elif kind is str or is_id(part):
+                found.append(part)
+            else:
+                raise ValueError
+    except (ValueError, binascii.Error, UnicodeError):
+        raise Invalid("This cursor is not one of ours. Take next_cursor as it is.", path="cursor") from None
+    return tuple(found)
