@@ -14,7 +14,7 @@ It needs ``websockets`` and ``msgspec``, nothing of the server. What it promises
 :mod:`deskbell.client.connection`; the contract it keeps is the protocol page.
 """
 
-from deskbell.client.connection import Client, ConnectionOver, Events, EventsLost
+from deskbell.client.connection import Client, ConnectionOver, Events, EventsLost, Outgoing
 from deskbell.client.events import (
     CaseChanged,
     Closed,
@@ -66,6 +66,7 @@ __all__ = [
     "NotUnderstood",
     "Notebook",
     "NoticeGiven",
+    "Outgoing",
     "OwnCaseChanged",
     "ParticipantChanged",
     "Place",

@@ -177,6 +177,14 @@ class _Request:
         return bool(self.frame["type"] == "send")
 
 
+@dataclass(frozen=True)
+class Outgoing:
+    """A message in the outbox. ``ack`` is done, or failed, with its terminal reply."""
+
+    client_id: str
+    ack: asyncio.Future[Ack]
+
+
 class _Line:
     """One open socket. Frames leave in the order they were said."""
 
@@ -320,15 +328,16 @@ class Client(Routes):
         site_key: str,
         identity: str | None = None,
         store: str | PathLike[str] | None = None,
+        name: str = "",
         **kwargs: Any,
     ) -> Self:
-        """A client for a site's visitor: anonymous, or who the site's signed ``identity`` says.
+        """A client for a site's visitor: anonymous, with a ``name`` or not, or who the site's signed ``identity`` says.
 
         With ``store``, a visitor who was here before is the same one again.
         """
 
         async def login(rest: Rest) -> dict[str, Any]:
-            return await visitor_tokens(rest, site_key, identity)
+            return await visitor_tokens(rest, site_key, identity, name)
 
         return cls(url, store=store, _login=login, **kwargs)
 
@@ -435,20 +444,25 @@ class Client(Routes):
             ConnectionOver: There will be no connection; with a notebook, the next process sends it.
             DeskbellError: The refusal.
         """
+        return await self.post(room, content, client_id=client_id, patient=patient, **fields).ack
+
+    def post(
+        self, room: str, content: str, *, client_id: str | None = None, patient: bool = True, **fields: Any
+    ) -> Outgoing:
+        """Put a message into the outbox, as :meth:`send`, without waiting: it is kept when this returns.
+
+        What becomes of it is told by :class:`Sent` or :class:`NotSent`, and by the ``ack`` of what is returned.
+        """
         self._check_open()
-        frame = {
-            "type": "send",
-            "room": room,
-            "client_id": client_id or f"c-{secrets.token_hex(12)}",
-            "content": content,
-            **fields,
-        }
+        client_id = client_id or f"c-{secrets.token_hex(12)}"
+        frame = {"type": "send", "room": room, "client_id": client_id, "content": content, **fields}
         # As JSON, so that what cannot be sent is refused here and nothing changes it afterwards.
         frame = msgspec.json.decode(msgspec.json.encode(frame))
         self.notebook.put_out(frame)
         done: asyncio.Future[Ack] = asyncio.get_running_loop().create_future()
+        done.add_done_callback(_seen)
         self._post(self._enlist(frame, done, patient))
-        return await done
+        return Outgoing(client_id, done)
 
     async def edit(self, message: str, content: str) -> Ack:
         return await self._request({"type": "edit", "message": message, "content": content}, Ack)

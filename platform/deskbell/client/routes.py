@@ -10,6 +10,7 @@ import msgspec
 
 from deskbell.client.rest import NotUnderstood, Rest
 from deskbell.model.records import Case, Participant, RoomState
+from deskbell.wire.frames import OwnCaseFrame
 
 
 def _id(value: str) -> str:
@@ -39,7 +40,7 @@ class Routes:
 
     async def open_conversation(self, **fields: Any) -> RoomState:
         """The visitor's conversation: the one under way, or a new one."""
-        room: RoomState = _as(await self.rest("POST", "/support/conversations", fields), RoomState, "room")
+        room: RoomState = _as(await self.rest("POST", "/support/conversations", fields), RoomState)
         return room
 
     async def rate(self, room: str, rating: int, comment: str = "") -> None:
@@ -47,11 +48,16 @@ class Routes:
         body: dict[str, Any] = {"rating": rating} | ({"comment": comment} if comment else {})
         await self.rest("POST", f"/rooms/{_id(room)}/rating", body)
 
+    async def own_case(self, room: str) -> OwnCaseFrame:
+        """How the visitor's case stands; ``status`` is ``none`` where there is none."""
+        found: OwnCaseFrame = _as(await self.rest("GET", f"/rooms/{_id(room)}/case"), OwnCaseFrame)
+        return found
+
     # -- rooms
 
     async def participants(self, room: str) -> list[Participant]:
         found = await self.rest("GET", f"/rooms/{_id(room)}/participants")
-        people: list[Participant] = _as(found, list[Participant], "participants", "items")
+        people: list[Participant] = _as(found, list[Participant], "items")
         return people
 
     async def join(self, room: str) -> None:
@@ -65,8 +71,18 @@ class Routes:
     async def cases_in(self, view: str) -> list[Case]:
         """Cases; ``view`` is ``mine``, ``queue``, ``bot`` or ``all``."""
         found = await self.rest("GET", f"/cases?{urlencode({'view': view})}")
-        cases: list[Case] = _as(found, list[Case], "cases", "items")
+        cases: list[Case] = _as(found, list[Case], "items")
         return cases
+
+    async def conversations(self, owner: str) -> list[RoomState]:
+        """Open conversations of the tenant in which a ``bot``, an ``agent`` or ``nobody`` answers."""
+        found = await self.rest("GET", f"/support/conversations?{urlencode({'owner': owner})}")
+        rooms: list[RoomState] = _as(found, list[RoomState], "items")
+        return rooms
+
+    async def case(self, case: str) -> Case:
+        found: Case = _as(await self.rest("GET", f"/cases/{_id(case)}"), Case)
+        return found
 
     async def claim(self, case: str) -> Case:
         """Make a waiting case, and its conversation, one's own.
@@ -76,8 +92,13 @@ class Routes:
         """
         return await self._case(case, "claim", {})
 
-    async def transfer(self, case: str, team: str) -> Case:
-        return await self._case(case, "transfer", {"team": team})
+    async def take_over(self, room: str) -> Case:
+        """Answer in a conversation oneself from now on, asked or not; the bot is silent."""
+        changed: Case = _as(await self.rest("POST", f"/rooms/{_id(room)}/take-over", {}), Case)
+        return changed
+
+    async def transfer(self, case: str, team: str, note: str = "") -> Case:
+        return await self._case(case, "transfer", {"team": team} | ({"note": note} if note else {}))
 
     async def give_back(self, case: str, to: str) -> Case:
         """Return a case; ``to`` is ``queue`` or ``bot``."""
@@ -91,22 +112,28 @@ class Routes:
         return await self._case(case, "snooze", {"until": until})
 
     async def _case(self, case: str, verb: str, body: dict[str, Any]) -> Case:
-        changed: Case = _as(await self.rest("POST", f"/cases/{_id(case)}/{verb}", body), Case, "case")
+        changed: Case = _as(await self.rest("POST", f"/cases/{_id(case)}/{verb}", body), Case)
         return changed
 
     async def backstage(self, room: str) -> RoomState:
         """The agents-only twin of a support room, where notes are written."""
-        found: RoomState = _as(await self.rest("GET", f"/rooms/{_id(room)}/backstage"), RoomState, "room")
+        found: RoomState = _as(await self.rest("GET", f"/rooms/{_id(room)}/backstage"), RoomState)
         return found
 
+    async def note(self, room: str, text: str, client_id: str) -> None:
+        """Write a private note to a support room; sent again with the same ``client_id`` it is written once."""
+        await self.rest("POST", f"/rooms/{_id(room)}/notes", {"text": text, "client_id": client_id})
+
     async def set_availability(self, status: str) -> None:
-        """Whether one takes conversations: ``online``, ``away`` or ``offline``."""
+        """Whether one is there and takes conversations: ``online``, ``away`` or ``busy``."""
         await self.rest("PUT", "/agents/me/availability", {"status": status})
 
 
-async def visitor_tokens(rest: Rest, site_key: str, identity: str | None = None) -> dict[str, Any]:
+async def visitor_tokens(rest: Rest, site_key: str, identity: str | None = None, name: str = "") -> dict[str, Any]:
     """Become a site's visitor, anonymous or vouched for by the site."""
-    body = {"site_key": site_key} | ({} if identity is None else {"identity": identity})
+    body = (
+        {"site_key": site_key} | ({} if identity is None else {"identity": identity}) | ({"name": name} if name else {})
+    )
     return await _tokens(rest, "/auth/visitors", body)
 
 
