@@ -19,11 +19,12 @@ looked at again.
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NoReturn
 
 import msgspec
 import structlog
@@ -99,7 +100,9 @@ class NewMessage:
 
     @property
     def size(self) -> int:
-        return len(self.content) + 512
+        """About how many bytes it takes in a batch."""
+        text = self.content
+        return (len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))) + 512
 
 
 @dataclass(slots=True)
@@ -209,7 +212,7 @@ class Journal:
                     await _roll_back(transaction, error)
                 if isinstance(error, database.StoreConflict) and attempt + 1 < _REPEATS:
                     continue
-                raise _as_answer(error) from error
+                _answer_with(error)
         assert change is not None
         assert transaction is not None
         try:
@@ -217,26 +220,33 @@ class Journal:
             await change.finish()
         except BaseException as error:
             await _roll_back(transaction, error)
-            raise _as_answer(error) from error
+            _answer_with(error)
         passing("before_commit")
+        handled = sys.exc_info()[1]
         try:
             await transaction.__aexit__(None, None, None)
         except asyncio.CancelledError as cancelled:
-            # A commit that has begun is seen through; only then is the cancellation let on. It
-            # carries a cause when the commit failed meanwhile.
-            if cancelled.__cause__ is None:
-                self._announce(change)
+            # A commit that has begun is seen through; only then is the cancellation let on.
+            if not _failed_meanwhile(cancelled, handled):
+                self._committed(change)
             raise
         except database.StoreError as error:
-            raise _as_answer(error) from error
-        self._announce(change)
+            _answer_with(error)
+        self._committed(change)
 
-    def _announce(self, change: Change) -> None:
+    def _committed(self, change: Change) -> None:
         passing("after_commit")
-        self.announce(change.events())
-        passing("after_publish")
-        for queue in change.queues:
-            self.outbox_filled(queue)
+        self._tell(change.events(), change.queues)
+
+    def _tell(self, events: Sequence[Event], queues: Iterable[str]) -> None:
+        """Announce what was committed. A listener that fails changes nothing about that, for nobody."""
+        try:
+            self.announce(events)
+            passing("after_publish")
+            for queue in queues:
+                self.outbox_filled(queue)
+        except Exception:
+            log.exception("announcing_failed")
 
 
 async def _roll_back(transaction: AbstractAsyncContextManager[Any], error: BaseException) -> None:
@@ -245,13 +255,28 @@ async def _roll_back(transaction: AbstractAsyncContextManager[Any], error: BaseE
         await transaction.__aexit__(type(error), error, error.__traceback__)
 
 
-def _as_answer(error: BaseException) -> BaseException:
-    """A failure of the store, in the words that clients are told."""
+def _answer_with(error: BaseException) -> NoReturn:
+    """Raise the error, a failure of the store in the words that clients are told."""
     if isinstance(error, database.OutcomeUnknown):
-        return OutcomeUnknown()
+        raise OutcomeUnknown() from error
     if isinstance(error, (database.StoreUnavailable, database.StoreConflict)):
-        return Unavailable()
-    return error
+        raise Unavailable() from error
+    raise error
+
+
+def _failed_meanwhile(cancelled: BaseException, handled: BaseException | None) -> bool:
+    """Whether a commit failed while its caller was cancelled: the failure then is among the reasons.
+
+    ``handled`` is what the caller was dealing with before; it says nothing about this commit.
+    """
+    seen: set[int] = set()
+    error: BaseException | None = cancelled
+    while error is not None and error is not handled and id(error) not in seen:
+        if isinstance(error, database.StoreError):
+            return True
+        seen.add(id(error))
+        error = error.__cause__ or error.__context__
+    return False
 
 
 class _Lane:
@@ -264,6 +289,7 @@ class _Lane:
         self._task: asyncio.Task[None] | None = None
         self._closing = False
         self._in_hand = 0
+        self._expiry: asyncio.TimerHandle | None = None
 
     @property
     def waiting(self) -> int:
@@ -278,15 +304,30 @@ class _Lane:
         if self._task is not None:
             await self._task
             self._task = None
+        if self._expiry is not None:
+            self._expiry.cancel()
+            self._expiry = None
 
     def put(self, command: NewMessage) -> None:
         if self._closing or self._task is None or len(self._queue) >= self._journal.settings.lane_capacity:
             command.done(Unavailable("Too much is waiting to be stored. Try again in a moment."))
             return
-        command.queued_at = asyncio.get_running_loop().time()
+        loop = asyncio.get_running_loop()
+        command.queued_at = loop.time()
         self._queue.append(command)
+        if self._expiry is None:
+            self._expiry = loop.call_later(self._journal.settings.lane_wait_s, self._expire)
         if not self._wake.is_set():
             self._wake.set()
+
+    def _expire(self) -> None:
+        """Answer who has waited too long, also while the store lets a batch hang."""
+        loop, wait_s = asyncio.get_running_loop(), self._journal.settings.lane_wait_s
+        self._expiry = None
+        while self._queue and self._queue[0].queued_at + wait_s <= loop.time():
+            _answer(self._queue.popleft(), Unavailable())
+        if self._queue:
+            self._expiry = loop.call_at(self._queue[0].queued_at + wait_s, self._expire)
 
     async def _run(self) -> None:
         while True:
@@ -308,24 +349,34 @@ class _Lane:
         oldest = asyncio.get_running_loop().time() - settings.lane_wait_s
         batch: list[NewMessage] = []
         size = 0
-        while self._queue and len(batch) < settings.batch_max and size < settings.batch_bytes:
-            command = self._queue.popleft()
+        while self._queue and len(batch) < settings.batch_max:
+            command = self._queue[0]
+            size += command.size
+            if batch and size > settings.batch_bytes:
+                break
+            self._queue.popleft()
             if command.queued_at < oldest:
                 _answer(command, Unavailable())
+                size -= command.size
                 continue
             batch.append(command)
-            size += command.size
         return batch
 
-    async def _write(self, batch: Sequence[NewMessage]) -> None:
-        for attempt in range(_REPEATS):
+    async def _write(self, batch: Sequence[NewMessage], repeats: int = _REPEATS) -> None:
+        for attempt in range(repeats):
             try:
                 written = await self._transaction(batch)
             except database.StoreConflict:
-                if attempt + 1 < _REPEATS:
+                if attempt + 1 < repeats:
                     await asyncio.sleep(0.01 * 2**attempt)
                     continue
-                _answer_all(batch, Unavailable())
+                rooms = {command.room for command in batch}
+                if len(rooms) == 1:
+                    _answer_all(batch, Unavailable())
+                    return
+                # Somebody does not let go of a room: the others need not wait for it.
+                for room in sorted(rooms):
+                    await self._write([command for command in batch if command.room == room], repeats=1)
             except database.OutcomeUnknown:
                 await self._look_up(batch)
             except database.StoreUnavailable:
@@ -364,10 +415,7 @@ class _Lane:
         for command, outcome in written.outcomes:
             _answer(command, outcome)
         passing("after_ack")
-        self._journal.announce(written.events)
-        passing("after_publish")
-        for queue in written.queues:
-            self._journal.outbox_filled(queue)
+        self._journal._tell(written.events, written.queues)
 
     async def _transaction(self, batch: Sequence[NewMessage]) -> _Written:
         """Lock, look again, decide, write. Each step is one statement for the whole batch."""
@@ -375,8 +423,7 @@ class _Lane:
         async with journal.db.transaction() as tx:
             writer = _BatchWriter(tx, journal, batch)
             await writer.lock()
-            writer.decide()
-            await writer.decide_slow()
+            await writer.decide()
             await writer.write()
             passing("before_commit")
         return writer.written
@@ -419,7 +466,6 @@ class _BatchWriter:
         self._accepted: list[tuple[NewMessage, Message]] = []
         self._first: dict[tuple[RoomId, UserId, str], tuple[NewMessage, Message]] = {}
         self._rows: list[Sequence[object]] = []
-        self._slow: list[NewMessage] = []
         self._outbox: list[Sequence[object]] = []
         self.written = _Written()
 
@@ -443,7 +489,9 @@ class _BatchWriter:
             for row in await self._tx.fetch(
                 "SELECT p.room_id, p.user_id, p.role, p.state, p.muted_until"
                 " FROM unnest($1::uuid[], $2::uuid[], $3::uuid[]) AS k(tenant_id, room_id, user_id)"
-                " JOIN participants p ON p.tenant_id = k.tenant_id AND p.room_id = k.room_id AND p.user_id = k.user_id",
+                # CROSS JOIN: SQLite then keeps this order, and looks up instead of reading the whole table.
+                " CROSS JOIN participants p"
+                " WHERE p.tenant_id = k.tenant_id AND p.room_id = k.room_id AND p.user_id = k.user_id",
                 [s[0] for s in senders],
                 [s[1] for s in senders],
                 [s[2] for s in senders],
@@ -453,8 +501,8 @@ class _BatchWriter:
             "SELECT m.id, m.room_id, m.sender_id, m.client_id"
             " FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[])"
             " AS k(tenant_id, room_id, sender_id, client_id)"
-            " JOIN messages m ON m.tenant_id = k.tenant_id AND m.room_id = k.room_id AND m.sender_id = k.sender_id"
-            " AND m.client_id = k.client_id",
+            " CROSS JOIN messages m WHERE m.tenant_id = k.tenant_id AND m.room_id = k.room_id"
+            " AND m.sender_id = k.sender_id AND m.client_id = k.client_id",
             [c.tenant for c in self._batch],
             [c.room for c in self._batch],
             [c.sender.id for c in self._batch],
@@ -462,18 +510,13 @@ class _BatchWriter:
         ):
             self._stored[row["room_id"], row["sender_id"], row["client_id"]] = row["id"]
 
-    def decide(self) -> None:
-        """Accept or refuse each command that needs nothing more than what was read; the rest is slow."""
-        for command in self._batch:
-            key = (command.room, command.sender.id, command.client_id)
-            if key in self._stored or command.expect is not None or command.thread is not None:
-                self._slow.append(command)
-            else:
-                self._take(command)
+    async def decide(self) -> None:
+        """Accept or refuse each command, in the order they came in: a sender's messages keep theirs.
 
-    async def decide_slow(self) -> None:
-        """Duplicates, expectations and answers in threads each need a look at stored messages."""
-        for command in self._slow:
+        Duplicates, expectations and answers in threads each need a look at stored messages; the
+        others need nothing more than what was read.
+        """
+        for command in self._batch:
             key = (command.room, command.sender.id, command.client_id)
             if key in self._stored:
                 stored = await messages.by_client_id(
@@ -482,10 +525,10 @@ class _BatchWriter:
                 assert stored is not None
                 self.written.outcomes.append((command, _duplicate(command, *stored)))
                 continue
-            if key not in self._first and (refusal := await self._unexpected(command)) is not None:
-                self.written.outcomes.append((command, refusal))
-                continue
-            accepted = self._take(command)
+            refusal = None
+            if command.expect is not None and key not in self._first:
+                refusal = await self._unexpected(command)
+            accepted = self._take(command, refusal)
             if accepted is not None and command.thread is not None:
                 await self._count_answer(command.tenant, command.thread, self._rooms[command.room])
 
@@ -510,7 +553,7 @@ class _BatchWriter:
                 return PreconditionFailed(owner_version=room.owner_version, seq=room.seq)
         return None
 
-    def _take(self, command: NewMessage) -> Message | None:
+    def _take(self, command: NewMessage, unexpected: DeskbellError | None) -> Message | None:
         key = (command.room, command.sender.id, command.client_id)
         if key in self._first:
             # The same client id twice in one batch: the second is answered by the first.
@@ -519,7 +562,8 @@ class _BatchWriter:
             self.written.outcomes.append((command, Posted(message, duplicate=True) if same else ClientIdReused()))
             return None
         room = self._rooms.get(command.room)
-        refusal = self._refusal(command, room)
+        # Who may not write here is not told what has changed here.
+        refusal = self._refusal(command, room) or unexpected
         if refusal is not None:
             self.written.outcomes.append((command, refusal))
             return None
