@@ -643,7 +643,7 @@ class PluginHost:
         struct = getattr(plugin.module, "Settings", None)
         if struct is None:
             if given:
-                raise WrongSettings(plugin.name, f"{path}: it takes no settings", remedy)
+                raise WrongSettings(plugin.name, f"{path}.{min(given)}: this plugin takes no settings", remedy)
             return None
         if not (isinstance(struct, type) and issubclass(struct, msgspec.Struct)):
             raise WrongSettings(plugin.name, "its Settings is not a msgspec.Struct", "Its author has to make it one.")
