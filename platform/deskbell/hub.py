@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Protocol
 
@@ -531,6 +531,7 @@ class Hub:
     def on_events(self, events: Sequence[Event]) -> None:
         """Take what was announced; synchronous, so that what is announced first is told first."""
         touched: dict[Stream, list[Event]] = {}
+        counted: dict[tuple[TenantId, RoomId], list[Event]] = {}
         for event in events:
             if event.topic == "room":
                 stream = self._streams.get((event.tenant, RoomId(event.key)))
@@ -540,7 +541,7 @@ class Hub:
                     if stream is not None:
                         self._durable(event, stream, touched)
                     if event.counts:
-                        self._count(event)
+                        counted.setdefault((event.tenant, RoomId(event.key)), []).append(event)
                 if event.kind == "participant":
                     # After the stream has its event: who is thrown out is not told of it.
                     self._flush(touched)
@@ -550,6 +551,8 @@ class Hub:
             else:
                 self._to_staff(event)
         self._flush(touched)
+        for room, new in counted.items():
+            self._count(room, new)
 
     def _durable(self, event: Event, stream: Stream, touched: dict[Stream, list[Event]]) -> None:
         if event.seq > stream.tip:
@@ -833,20 +836,23 @@ class Hub:
 
     # inboxes
 
-    def _count(self, event: Event) -> None:
-        key = (event.tenant, RoomId(event.key))
-        followers = self._followers.get(key)
+    def _count(self, room: tuple[TenantId, RoomId], new: Sequence[Event]) -> None:
+        """Raise what the room's followers have not read; once per batch, since a room may have thousands."""
+        followers = self._followers.get(room)
         if not followers:
             return
-        self._last[key] = event.frame
+        last = new[-1]
+        self._last[room] = last.frame
+        wrote = Counter(event.sender for event in new)
+        mentioned = {user for event in new for user in event.mentions}
         for user, person in followers.items():
-            state = person.rooms[key[1]]
-            state.seq = event.seq
-            if user != event.sender and state.count is not None:
-                state.count = min(state.count + 1, rooms.COUNTED_TO)
-                state.mentioned = state.mentioned or user in event.mentions
-            person.dirty.add(key[1])
-            self._dirty.add(person)
+            state = person.rooms[room[1]]
+            state.seq = last.seq
+            if state.count is not None:
+                state.count = min(state.count + len(new) - wrote[user], rooms.COUNTED_TO)
+                state.mentioned = state.mentioned or user in mentioned
+            person.dirty.add(room[1])
+        self._dirty.update(followers.values())
 
     def _has_read(self, tenant: TenantId, user: UserId, room_id: RoomId) -> None:
         """A mark has moved: what was counted is counted anew when it is next told."""
