@@ -9,10 +9,12 @@ from __future__ import annotations
 import asyncio
 import fcntl
 import os
+import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
+import msgspec
 import structlog
 from quart import Quart, websocket
 from quart.wrappers import Websocket
@@ -20,7 +22,7 @@ from quart.wrappers import Websocket
 from deskbell.actions.reads import Marks
 from deskbell.actions.turns import TurnEngine
 from deskbell.clock import Clock
-from deskbell.config import Settings, TenantSeed, check_production, development_secret
+from deskbell.config import Settings, Store, TenantSeed, check_production, development_secret
 from deskbell.hub import Hub
 from deskbell.ids import TenantId, new_secret
 from deskbell.jobs import Jobs
@@ -329,3 +331,15 @@ async def access_token(settings: Settings, tenant_slug: str, email: str) -> str 
         return None if user is None else _tokens(settings, clock).sign(people.actor(user))[0]
     finally:
         await db.close()
+
+
+async def openapi() -> dict[str, Any]:
+    """The OpenAPI document, from the routes of an application that serves nobody."""
+    with tempfile.TemporaryDirectory() as folder:
+        settings = msgspec.structs.replace(Settings(), store=Store(url=f"sqlite:///{folder}/deskbell.sqlite3"))
+        application = await Application.open(settings)
+        try:
+            answer = await application.quart.test_client().get("/api/v1/openapi.json")
+            return cast(dict[str, Any], await answer.get_json())
+        finally:
+            await application.close()
