@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import base64
 import binascii
+from datetime import datetime
 from typing import Annotated, Any, Generic, TypeVar
 
 import msgspec
 from msgspec import Meta
 
+from deskbell.clock import to_us
 from deskbell.errors import Invalid
 from deskbell.ids import CaseId, MessageId, RoomId, UserId, is_id
 from deskbell.wire.commands import Limit, Seq
@@ -20,12 +22,14 @@ __all__ = [
     "Items",
     "Limit",
     "Listed",
+    "Moment",
     "Nothing",
     "Query",
     "Seq",
     "Text",
     "cursor",
     "read_cursor",
+    "read_moment",
 ]
 
 T = TypeVar("T")
@@ -36,6 +40,8 @@ AnyRoom = Annotated[RoomId, Meta(max_length=36, extra_json_schema=_UUID)]
 AnyMessage = Annotated[MessageId, Meta(max_length=36, extra_json_schema=_UUID)]
 AnyCase = Annotated[CaseId, Meta(max_length=36, extra_json_schema=_UUID)]
 Text = Annotated[str, Meta(max_length=65_536)]
+Moment = Annotated[str, Meta(max_length=40, extra_json_schema={"format": "date-time"})]
+"""A time in a query, where a number must not pass for one; read it with :func:`read_moment`."""
 Cursor = Annotated[str, Meta(max_length=200, description="`next_cursor` of the page before.")]
 
 
@@ -105,3 +111,15 @@ def read_cursor(text: str | msgspec.UnsetType, *kinds: Any) -> Any:
     except (ValueError, binascii.Error, UnicodeError):
         raise Invalid("This cursor is not one of ours. Take next_cursor as it is.", path="cursor") from None
     return tuple(found)
+
+
+def read_moment(text: str, path: str) -> int:
+    """Microseconds since 1970 of a time in RFC 3339, with its zone.
+
+    Raises:
+        Invalid: It is none.
+    """
+    try:
+        return to_us(msgspec.convert(text, Annotated[datetime, Meta(tz=True)]))
+    except msgspec.ValidationError as error:
+        raise Invalid(f"{error}", path=path, where="query") from None

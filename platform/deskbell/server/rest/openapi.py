@@ -70,6 +70,7 @@ class Provider(OpenAPIProvider):
             types += [kind for kind in promise.answers.values() if kind is not str]
         unique = list(dict.fromkeys(types))
         schemas, components = msgspec.json.schema_components(unique, ref_template=REF)
+        _even_tuples([schemas, components])
         self._refs = dict(zip(unique, schemas, strict=True))
         self._refs[str] = {"type": "string"}
         self._components = components
@@ -173,6 +174,18 @@ class Provider(OpenAPIProvider):
                 }
             responses[str(status)] = response
         return responses
+
+
+def _even_tuples(schema: Any) -> None:
+    """Say tuples of one type as arrays of a length: not every reader of OpenAPI knows ``prefixItems``."""
+    if isinstance(schema, dict):
+        first, *others = schema.get("prefixItems") or [None]
+        if first is not None and all(other == first for other in others):
+            del schema["prefixItems"]
+            schema["items"] = first
+    for inner in schema.values() if isinstance(schema, dict) else schema:
+        if isinstance(inner, (dict, list, tuple)):
+            _even_tuples(inner)
 
 
 class Document:

@@ -11,18 +11,28 @@ from quart import Blueprint
 
 from deskbell.actions import rooms
 from deskbell.actions.rooms import ChannelEntry
-from deskbell.clock import from_us, to_us
+from deskbell.clock import from_us
 from deskbell.errors import Conflict, Forbidden, Invalid, LimitReached, RoomClosed, TooLarge
 from deskbell.ids import RoomId
 from deskbell.model.records import Participant, RoomState
 from deskbell.server.edge import Edge
-from deskbell.server.rest.bodies import AnyUser, Body, Done, Items, Listed, Nothing, cursor, read_cursor
+from deskbell.server.rest.bodies import (
+    AnyUser,
+    Body,
+    Done,
+    Items,
+    Listed,
+    Moment,
+    Nothing,
+    cursor,
+    read_cursor,
+    read_moment,
+)
 from deskbell.server.rest.routes import Ask, Routes
 
 OVERLAP = timedelta(seconds=5)
 
 ChannelName = Annotated[str, Meta(max_length=100)]
-Moment = Annotated[datetime, Meta(tz=True)]
 
 
 class RoomsQuery(Listed, frozen=True):
@@ -76,12 +86,13 @@ def blueprint(edge: Edge) -> Blueprint:
         """The rooms one is in, latest activity first, with what is unread in each."""
         query: RoomsQuery = ask.query
         as_of = from_us(await ports.journal.now_us()) - OVERLAP
+        since_us = 0 if query.since is UNSET else read_moment(query.since, "since")
         found = await rooms.mine(
             ports,
             ask.actor,
             limit=query.limit + 1,
             before=read_cursor(query.cursor, int, RoomId),
-            changed_since_us=0 if query.since is UNSET else to_us(query.since),
+            changed_since_us=since_us,
             channel_type=None if query.channel_type is UNSET else query.channel_type,
         )
         page = found[: query.limit]

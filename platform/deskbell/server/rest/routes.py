@@ -245,7 +245,13 @@ async def _body(kind: Any, max_depth: int) -> Any:
         raise UnsupportedMediaType()
     try:
         _refuse_unfit(raw, max_depth)
-        return msgspec.json.decode(raw, type=kind)
+        try:
+            return msgspec.json.decode(raw, type=kind)
+        except msgspec.ValidationError as error:
+            if "got `float`" not in str(error):
+                raise
+            # 2.0 is an integer to JSON Schema, and to languages that know one kind of number.
+            return msgspec.convert(_with_whole_numbers(msgspec.json.decode(raw)), kind)
     except msgspec.ValidationError as error:
         raise _explained(error, "body") from None
     except RecursionError:
@@ -278,6 +284,14 @@ def _holds_nul(value: Any) -> bool:
         elif isinstance(item, list):
             waiting += item
     return False
+
+
+def _with_whole_numbers(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _with_whole_numbers(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_with_whole_numbers(inner) for inner in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 _AT = re.compile(r" - at `(.+)`\Z")
