@@ -40,7 +40,7 @@ class Seen(list[Event]):
 
 async def until(true: Callable[[], Any]) -> None:
     async with asyncio.timeout(PATIENCE_S):
-        while not true():  # noqa: ASYNC110 - the other side is a server
+        while not true():
             await asyncio.sleep(0.005)
 
 

@@ -97,7 +97,7 @@ class ManualClock(Clock):
 async def until(true: Callable[[], Any], what: str = "it") -> None:
     """Wait for something that the other side does."""
     async with asyncio.timeout(DEADLINE_S):
-        while not true():  # noqa: ASYNC110 - what is waited for happens on the other side of a socket
+        while not true():
             await asyncio.sleep(0.001)
 
 

@@ -74,11 +74,15 @@ class AgentTalk(Talk):
 
     def _ring(self, case: Case) -> None:
         self._rung.add(case.id)
-        self._listed = [entry for entry in self._listed if entry.id != case.id] + [case]
+        rooms = [entry.id if isinstance(entry, RoomState) else entry.room for entry in self._listed]
+        if case.room in rooms:  # it keeps its number, which somebody may be about to type
+            number = rooms.index(case.room) + 1
+            self._listed[number - 1] = case
+        else:
+            self._listed.append(case)
+            number = len(self._listed)
         self.screen.ring()
-        self.quietly(
-            f"The bell rang: {len(self._listed)} - {question(case)} ({reason(case)}). /claim {len(self._listed)}"
-        )
+        self.quietly(f"The bell rang: {number} - {question(case)} ({reason(case)}). /claim {number}")
 
     async def _missed(self) -> None:
         """After a break: ring for who came meanwhile; case frames are not repeated."""

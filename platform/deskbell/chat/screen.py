@@ -91,7 +91,7 @@ class Terminal:
         self._draw()
 
     def now(self, lines: Sequence[tuple[str, str]]) -> None:
-        if list(lines) != self._passing:
+        if list(lines) != self._passing or not self._prompted:
             self._erase()
             self._passing = list(lines)
             self._draw()

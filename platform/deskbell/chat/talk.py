@@ -124,6 +124,7 @@ class Talk:
 
     async def _talk(self, lines: AsyncIterator[str], linger_s: float) -> None:
         await self.begin()
+        self.screen.now([])
         with contextlib.suppress(Over):
             async for line in lines:
                 self.screen.entered(line)
