@@ -287,6 +287,7 @@ def test_questions_nobody_tuned_for_are_mostly_answered_and_rarely_wrongly() -> 
         "what is the capital of France",
         "asdkjh qwoeiu zxmcnb",
         "tell me about your feelings",
+        "come on",
     ],
 )
 def test_the_manual_admits_that_it_is_about_something_else(question: str) -> None:
