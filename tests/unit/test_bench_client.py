@@ -138,6 +138,7 @@ class Room:
         self.members: set[object] = set()
         self.lose_acks = False
         self.refuse = False
+        self.repeat = False
         self.close_on_send = False
 
 
@@ -162,6 +163,8 @@ async def room():
                     if not state.lose_acks:
                         await connection.send('{"type":"ack"}')
                     broadcast(state.members, said)
+                    if state.repeat:
+                        broadcast({connection}, said)
         finally:
             state.members.discard(connection)
 
@@ -175,7 +178,7 @@ SCRIPT = (Step(b'{"type":"welcome"', b"hello"), Step(b'{"type":"subscribed"'))
 
 async def until(seen: Callable[[], object]) -> None:
     async with asyncio.timeout(20):
-        while not seen():  # noqa: ASYNC110 - what is watched is a plain counter
+        while not seen():
             await asyncio.sleep(0.01)
 
 
@@ -215,6 +218,21 @@ async def test_no_more_than_the_window_is_under_way(room) -> None:
         await until(lambda: tally.delivered >= 15)
         with pytest.raises(BenchFailed, match="5 of 5 messages did not reach everybody"):
             await broadcast.stop(timeout_s=0.1)
+    finally:
+        cut_all(sockets)
+
+
+async def test_a_delivery_that_comes_twice_fails_the_measurement(room) -> None:
+    """A server that repeats itself must not look fast."""
+    room.repeat = True
+    tally = Tally()
+    sockets = await entered(room, tally, 3)
+    try:
+        broadcast = Broadcast(sockets[:1], tally, members=3, window=1, acks=True, compose=lambda _: delivery(10))
+        broadcast.start()
+        await until(lambda: broadcast.sent >= 10)
+        with pytest.raises(BenchFailed, match="deliveries more than"):
+            await broadcast.stop()
     finally:
         cut_all(sockets)
 

@@ -2,6 +2,6 @@
 
 import sys
 
-from deskbell.bench.main import main
+from deskbell.bench.main import run
 
-sys.exit(main())
+sys.exit(run())

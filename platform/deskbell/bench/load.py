@@ -357,12 +357,16 @@ class Broadcast:
         """Send nothing more and wait until what is under way has arrived.
 
         Raises:
-            BenchFailed: Some of it never did.
+            BenchFailed: Some of it never did, or something came twice.
         """
         self._stopped = True
         await _until(lambda: self.finished >= self.sent, timeout_s)
         if self.finished < self.sent:
             raise BenchFailed(f"{self.sent - self.finished} of {self.sent} messages did not reach everybody")
+        await asyncio.sleep(0.1)  # whatever comes too often
+        surplus = self._tally.delivered - self._base_delivered - self.sent * self._members
+        if surplus:
+            raise BenchFailed(f"{surplus} deliveries more than {self.sent} messages to {self._members} members")
 
 
 class AckedSends:
@@ -406,5 +410,5 @@ class AckedSends:
 
 async def _until(done: Callable[[], bool], timeout_s: float) -> None:
     deadline = asyncio.get_running_loop().time() + timeout_s
-    while not done() and asyncio.get_running_loop().time() < deadline:  # noqa: ASYNC110 - no event on the hot path
+    while not done() and asyncio.get_running_loop().time() < deadline:
         await asyncio.sleep(0.02)

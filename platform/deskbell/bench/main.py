@@ -28,7 +28,7 @@ WIDTH: Final = 120
 """Columns of the terminal that the widest table needs."""
 
 
-def run(
+def measure(
     scenarios: Sequence[str] = (),
     *,
     seconds: float = 10.0,
@@ -85,8 +85,8 @@ def _allow_many_sockets() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """The command line of ``python -m deskbell.bench``."""
+def run(argv: Sequence[str] | None = None) -> int:
+    """The command line of ``deskbell bench`` and ``python -m deskbell.bench``; return the exit code."""
     parser = argparse.ArgumentParser(prog="deskbell bench", description="Measure the server, with its peers beside it.")
     parser.add_argument("scenarios", nargs="*", metavar="SCENARIO", help=", ".join(SCENARIOS) + " (default: all)")
     parser.add_argument("--seconds", type=float, default=10.0, help="length of each measurement, 1 to 60 (default 10)")
@@ -97,7 +97,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--markdown", type=Path, metavar="FILE", help="also write the tables as Markdown")
     chosen = parser.parse_args(argv)
     try:
-        return run(
+        return measure(
             chosen.scenarios,
             seconds=chosen.seconds,
             members=chosen.members or (200, 2000),

@@ -72,7 +72,7 @@ def table(run: Run) -> Table:
             "per message and one awaited `send` per member, without authentication, limits, order or retries."
         ),
         columns=(
-            "server", "acked/s", "CPU each, µs", "deliveries each", "bytes each", "server busy", "load busy",
+            "server", "acked/s", "CPU each, µs", "deliveries each", "bytes each", "server / load busy",
             "rate ratio", "CPU ratio",
         ),
     )  # fmt: skip

@@ -39,18 +39,29 @@ class Table:
     failed: list[str] = field(default_factory=list)
     """Measurements that broke; their sentence is among the notes."""
 
-    def add(self, cells: Sequence[str], seen: Window, rate_ratio: float, cpu_ratio: float) -> None:
-        """A row of ``cells``, how busy both sides were, and Deskbell against this contestant (0: unknown)."""
-        busy = (f"{seen.server_busy:.0%}", f"{seen.load_busy:.0%}")
+    def add(
+        self, cells: Sequence[str], seen: Window, rate_ratio: float, cpu_ratio: float, *, full: bool = True
+    ) -> None:
+        """A row of ``cells``, how busy both sides were, and Deskbell against this contestant (0: unknown).
+
+        With ``full`` the measurement meant to fill the server's core; where it did not, a note says so.
+        """
+        busy = f"{seen.server_busy:.0%} / {seen.load_busy:.0%}"
         ratios = (f"{ratio:.2f}" if ratio else "–" for ratio in (rate_ratio, cpu_ratio))
-        self.rows.append((*cells, *busy, *ratios))
+        self.rows.append((*cells, busy, *ratios))
+        if not full:
+            return
         if seen.load_busy >= FULL:
-            self.notes.append(f"{cells[0]}: the load had no time left; its rate is a lower bound, its CPU stands.")
+            self._note(f"{cells[0]}: the load had no time left; its rate is a lower bound, its CPU stands.")
         elif seen.server_busy < FULL:
-            self.notes.append(
-                f"{cells[0]}: the server's core was not full (others used the machine, or it waited for the disk); "
-                "its rate is a lower bound, its CPU stands."
+            self._note(
+                f"{cells[0]}: the server's core was not full (others used the machine, or it waited for the disk or "
+                "the database); its rate is a lower bound, its CPU stands."
             )
+
+    def _note(self, sentence: str) -> None:
+        if sentence not in self.notes:
+            self.notes.append(sentence)
 
     def bar(self, sentence: str, met: bool) -> None:
         """Note whether a promise of the project held in this run."""
