@@ -17,18 +17,18 @@ tidy     10 minutes     forgets finished work and expired logins
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 
 import structlog
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
 from deskbell.actions import cases as case_actions
-from deskbell.actions import observing, support
+from deskbell.actions import observing, support, turns
 from deskbell.errors import DeskbellError
 from deskbell.ids import RoomId
 from deskbell.server.edge import Edge
 from deskbell.store import cases, leases, outbox, people, rooms
-from deskbell.store.database import StoreError
+from deskbell.store.database import StoreError, StoreUnavailable
 from deskbell.wire.close_codes import CloseCode
 
 log = structlog.get_logger(__name__)
@@ -107,16 +107,24 @@ class Jobs:
         self._users_since_us = now_us
 
     async def cases(self) -> None:
+        """The next step for cases whose deadline has passed, and a person where a bot's turn was given up."""
         now_us = await self._ports.journal.now_us()
-        for tenant, case, room in await cases.due(self._ports.db, now_us, BATCH):
-            await case_actions.step(self._ports, tenant, case, room)
+        await _each(
+            "cases",
+            (
+                case_actions.step(self._ports, tenant, case, room)
+                for tenant, case, room in await cases.due(self._ports.db, now_us, BATCH)
+            ),
+        )
+        await turns.rescue(self._ports)
 
     async def rooms(self) -> None:
+        """Conversations to close, rooms whose time is over."""
         now_us = await self._ports.journal.now_us()
-        for row in await self._ports.db.fetch(
+        due = await self._ports.db.fetch(
             "SELECT tenant_id, id FROM rooms WHERE due_at <= $1 ORDER BY due_at LIMIT $2", now_us, BATCH
-        ):
-            await support.close_if_due(self._ports, row["tenant_id"], RoomId(row["id"]))
+        )
+        await _each("rooms", (support.close_if_due(self._ports, row["tenant_id"], RoomId(row["id"])) for row in due))
 
     async def observe(self) -> None:
         while await observing.work_off(self._ports, self._ports.settings.jobs.outbox_batch):
@@ -128,3 +136,14 @@ class Jobs:
             return
         await outbox.forget_done(self._ports.db, now_us - KEEP_DONE_US)
         await people.forget_expired_tokens(self._ports.db, now_us)
+
+
+async def _each(job: str, works: Iterable[Awaitable[object]]) -> None:
+    """One after another. What fails is due again, and keeps none behind it from its turn."""
+    for work in works:
+        try:
+            await work
+        except StoreUnavailable:
+            raise  # then the others cannot be done either
+        except Exception:
+            log.exception("job_item_failed", job=job)

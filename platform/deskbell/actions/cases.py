@@ -7,7 +7,7 @@ is told a moment later, see :func:`tell_line`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -24,14 +24,19 @@ from deskbell.errors import Conflict, Forbidden, Invalid, NotFound, Precondition
 from deskbell.ids import CaseId, MessageId, RoomId, TenantId, UserId, is_id, new_id
 from deskbell.model import case_rules, ownership
 from deskbell.model.case_rules import Step
-from deskbell.model.records import Actor, Case, PublicUser, Room
+from deskbell.model.records import Actor, Case, Message, PublicUser, Room
 from deskbell.ports import Ports
-from deskbell.store import cases, messages, people, rooms
+from deskbell.store import cases, messages, people, rows
 from deskbell.store.change import Change
 from deskbell.wire import frames
 from deskbell.wire.events import Event
 
 MAX_TRIED = 5
+MAX_PRIORITY = 2
+LINE_SETTLES_S = 0.2
+LINE_TOLD = 200  # places
+KEEP_PLACE = "I've asked a colleague to join. You keep your place, also when you close this window."
+STILL_WAITING = "You keep your place in line. A colleague joins as soon as somebody is free."
 
 
 def ladder(ports: Ports) -> list[Step]:
@@ -46,6 +51,58 @@ def _moment(change: Change) -> datetime:
 async def system_user(ports: Ports, tenant: TenantId) -> PublicUser:
     """Who speaks for the platform itself in a tenant."""
     return people.public(await people.platform_user(ports.db, ports.clock, tenant, "system", "system", "Deskbell"))
+
+
+@dataclass(frozen=True)
+class Assistant:
+    """A bot, by its name in the settings, and the user it speaks as."""
+
+    name: str
+    user: PublicUser
+
+
+async def bot_of(ports: Ports, tenant: TenantId, name: str | None = None) -> Assistant | None:
+    """The bot that answers in a tenant: the named one, else the first by name; None where there is none."""
+    bots = ports.plugins.bots
+    chosen = name if name in bots else min(bots, default=None)
+    if chosen is None:
+        return None
+    user = await people.platform_user(ports.db, ports.clock, tenant, f"bot:{chosen}", "bot", bots[chosen].title)
+    return Assistant(chosen, people.public(user))
+
+
+async def bot_in(ports: Ports, tenant: TenantId, room_id: RoomId) -> Assistant | None:
+    """The bot a conversation began with; the tenant's, where that one is gone."""
+    row = await ports.db.fetchrow(
+        "SELECT u.external_id FROM participants p JOIN users u ON u.tenant_id = p.tenant_id AND u.id = p.user_id"
+        " WHERE p.tenant_id = $1 AND p.room_id = $2 AND p.role = 'bot' AND u.kind = 'bot'"
+        " ORDER BY p.joined_at DESC, p.user_id LIMIT 1",
+        tenant,
+        room_id,
+    )
+    known = (row["external_id"] or "").removeprefix("bot:") if row is not None else None
+    return await bot_of(ports, tenant, known)
+
+
+async def to_bot_in(change: Change, room_id: RoomId, bot: Assistant | None) -> Room:
+    """Hand a locked room to its bot, or, where there is none, to nobody.
+
+    What was said while others answered is not the bot's to answer: it reads it as history.
+    """
+    room = change.room(room_id)
+    if bot is None:
+        return change.put_room(ownership.to_nobody(room))
+    if room.owner_kind != "bot":
+        await change.tx.execute(
+            "INSERT INTO bot_states (tenant_id, room_id, bot, taken_seq) VALUES ($1, $2, $3, $4)"
+            " ON CONFLICT (tenant_id, room_id, bot) DO UPDATE SET taken_seq = excluded.taken_seq",
+            change.tenant,
+            room_id,
+            bot.name,
+            room.seq,
+        )
+        await _enter(change, room, bot.user, "bot")
+    return change.put_room(ownership.to_bot(change.rooms[room_id], bot.user.id))
 
 
 async def say_event(change: Change, room_id: RoomId, system: PublicUser, event: str, text: str, **facts: Any) -> None:
@@ -66,10 +123,14 @@ class Tried:
 
 @dataclass(frozen=True)
 class Packet:
-    """What an agent is given with a conversation; every part names the messages it rests on."""
+    """What an agent is given with a conversation; every part names the messages it rests on.
+
+    ``messages`` are those the question, the summary and the facts were taken from.
+    """
 
     question: str
     question_message: MessageId | None
+    messages: tuple[MessageId, ...] = ()
     facts: Mapping[str, str] = field(default_factory=dict)
     tried: tuple[Tried, ...] = ()
 
@@ -81,21 +142,25 @@ async def open_in(
     hand_over: HandOver,
     packet: Packet,
     system: PublicUser,
+    *,
+    told: bool = True,
 ) -> Case:
     """Open a waiting case inside a change whose room is locked; the existing one, if there is one.
 
-    The room goes out of the bot's hands, the backstage room is made, the visitor is told.
+    The room goes out of the bot's hands, the backstage room is made, the visitor is told (unless not ``told``).
     """
     existing = await change.open_case(room.id)
     if existing is not None:
         return existing
     support = ports.settings.support
-    team = hand_over.team or support.default_team
+    team = support.default_team
+    if hand_over.team is not None and await _is_team(change, hand_over.team):
+        team = hand_over.team
     case = case_rules.opened(
         CaseId(new_id()),
         room.id,
         reason=hand_over.reason,
-        priority=hand_over.priority,
+        priority=max(0, min(hand_over.priority, MAX_PRIORITY)),
         team=team,
         now=_moment(change),
         offer_s=support.offer_s,
@@ -103,30 +168,84 @@ async def open_in(
             "reason": hand_over.reason,
             "summary": hand_over.summary or packet.question,
             "question": {"text": packet.question, "message": packet.question_message},
+            "messages": list(packet.messages),
             "facts": {**packet.facts, **hand_over.facts},
             "tried": [{"message": tried.message, "text": tried.text} for tried in packet.tried],
         },
     )
     room = await _with_backstage(ports, change, room)
     change.put_room(replace(ownership.to_nobody(change.rooms[room.id]), case_id=case.id))
-    text = hand_over.say or "I've asked a colleague to join. You keep your place, also when you close this window."
-    await say_event(change, room.id, system, "case_opened", text, reason=hand_over.reason)
+    if told:
+        text = hand_over.say or KEEP_PLACE
+        await say_event(change, room.id, system, "case_opened", text, reason=hand_over.reason)
     case = await change.put_case(case, what="opened")
     _tell_line_later(ports, change.tenant, team)
     return case
 
 
-async def packet_of(ports: Ports, room: Room, question: str = "") -> Packet:
-    """Look at a conversation as whoever takes it over will want to."""
+async def _is_team(change: Change, slug: str) -> bool:
+    """Whether there is such a team: in the line of one that does not exist nobody would look."""
+    return bool(
+        await change.tx.fetchval("SELECT count(*) FROM teams WHERE tenant_id = $1 AND slug = $2", change.tenant, slug)
+    )
+
+
+async def packet_of(ports: Ports, room: Room, asked: Sequence[Message] = ()) -> Packet:
+    """Look at a conversation as whoever takes it over will want to. ``asked``: what the visitor just said."""
     recent = await messages.before(ports.db, room.tenant, room.id, None, 30)
-    asked = [m for m in recent if m.sender.id == room.customer and not m.deleted and m.content.strip()]
+    if not asked:
+        said = [m for m in recent if m.sender.id == room.customer and not m.deleted and m.content.strip()]
+        asked = said[-1:]
     answers = [m for m in recent if m.sender.kind == "bot" and m.kind == "text" and not m.deleted]
-    last = asked[-1] if asked else None
     return Packet(
-        question=question or (last.content[:500] if last is not None else ""),
-        question_message=last.id if last is not None else None,
+        question="\n".join(m.content for m in asked)[:500],
+        question_message=asked[-1].id if asked else None,
+        messages=tuple(m.id for m in asked),
         tried=tuple(Tried(m.id, m.content[:300]) for m in answers[-MAX_TRIED:]),
     )
+
+
+async def forget_in(change: Change, message: Message) -> None:
+    """Take a message that is being deleted out of what was derived from it: hand-over packets and the bot's notes.
+
+    Both are words of others about the message, so nobody can tell which part of them was its. What rests on it is
+    emptied as a whole; reason, links and the rest stay.
+    """
+    for row in await change.tx.fetch(
+        f"SELECT {rows.CASE_COLUMNS} FROM cases c WHERE c.tenant_id = $1 AND c.room_id = $2",
+        change.tenant,
+        message.room,
+    ):
+        case = rows.case(row)
+        handover = case.handover
+        if handover is None or not _rests_on(handover, message):
+            continue
+        emptied = {
+            **handover,
+            "summary": "",
+            "facts": {},
+            "question": {**handover["question"], "text": ""},
+            "tried": [{**tried, "text": ""} for tried in handover["tried"]],
+        }
+        if emptied != handover:
+            await change.put_case(replace(case, handover=emptied), what="changed")
+    await change.tx.execute(
+        "UPDATE bot_states SET state = '{}' WHERE tenant_id = $1 AND room_id = $2 AND taken_seq >= $3",
+        change.tenant,
+        message.room,
+        message.seq,
+    )
+
+
+def _rests_on(handover: Mapping[str, Any], message: Message) -> bool:
+    linked = {handover["question"]["message"], *handover.get("messages", ())}
+    linked |= {tried["message"] for tried in handover["tried"]}
+    if message.id in linked:
+        return True
+    # Not named, and told all the same: a bot may carry an earlier question into its summary.
+    text = message.content.strip()[:60]
+    told = (handover["summary"], handover["question"]["text"], *handover["facts"].values())
+    return bool(text) and any(text in str(part) for part in told)
 
 
 async def _with_backstage(ports: Ports, change: Change, room: Room) -> Room:
@@ -162,7 +281,7 @@ async def escalate(ports: Ports, actor: Actor, room_id: RoomId, reason: str = "a
     async with ports.journal.change(actor.tenant, room_id) as change:
         room = (await access.room_in(ports, change, actor, room_id)).room
         if room.closed_at is not None:
-            room = reopened_in(ports, change, room)
+            room = await reopened_in(ports, change, room)
         return await open_in(ports, change, room, hand_over, packet, system)
 
 
@@ -186,13 +305,28 @@ def _needs_support(place: Place) -> None:
         raise Conflict("Only support conversations can be handed over.")
 
 
-def reopened_in(ports: Ports, change: Change, room: Room) -> Room:
-    """A closed support room, open again."""
+async def reopened_in(ports: Ports, change: Change, room: Room, *, window: bool = True) -> Room:
+    """A closed support room, open again; due for closing as if somebody had just spoken.
+
+    Raises:
+        RoomClosed: The ``window`` for it is over, it was merged, or its text was to live for a fixed time only.
+    """
     policy = ports.plugins.channels[room.channel_type].policy
-    closed_at = room.closed_at or 0
-    if change.now_us - closed_at > policy.reopen_window_s * 1_000_000 or room.redirect_to is not None:
+    late = window and change.now_us - (room.closed_at or 0) > policy.reopen_window_s * 1_000_000
+    if late or room.redirect_to is not None or policy.delete_after_s is not None:
         raise RoomClosed(redirect_to=room.redirect_to)
+    await due_in(change, room.id, policy.auto_close_s)
     return change.put_room(replace(change.rooms[room.id], closed_at=None))
+
+
+async def due_in(change: Change, room_id: RoomId, after_s: int | None) -> None:
+    """Say when a locked room is looked at again, for closing or purging; None: not by itself."""
+    await change.tx.execute(
+        "UPDATE rooms SET due_at = $3 WHERE tenant_id = $1 AND id = $2",
+        change.tenant,
+        room_id,
+        None if after_s is None else change.now_us + after_s * 1_000_000,
+    )
 
 
 # in the hands of agents
@@ -220,11 +354,11 @@ async def find(ports: Ports, actor: Actor, case_id: CaseId) -> Case:
     return case
 
 
-async def _enter(change: Change, room: Room, agent: PublicUser) -> None:
-    """Give an agent their place in a room, if they have none."""
-    member = await change.member(room.id, agent.id)
+async def _enter(change: Change, room: Room, user: PublicUser, role: str = "agent") -> None:
+    """Give an agent or a bot their place in a room, if they have none."""
+    member = await change.member(room.id, user.id)
     if member is None or member.state != "joined":
-        await change.put_member(new_member(room.id, agent.id, "agent", change.now_us), agent, what="joined")
+        await change.put_member(new_member(room.id, user.id, role, change.now_us), user, what="joined")
 
 
 async def claim(ports: Ports, actor: Actor, case_id: CaseId) -> Case:
@@ -278,10 +412,10 @@ async def take_over(ports: Ports, actor: Actor, room_id: RoomId) -> Case:
     async with ports.journal.change(actor.tenant, room_id) as change:
         room = (await access.room_in(ports, change, actor, room_id)).room
         if room.closed_at is not None:
-            room = reopened_in(ports, change, room)
+            room = await reopened_in(ports, change, room)
         case = await change.open_case(room_id)
         if case is None:
-            case = await open_in(ports, change, room, HandOver(reason="taken_over"), packet, system)
+            case = await open_in(ports, change, room, HandOver(reason="taken_over"), packet, system, told=False)
         if case.status == "assigned" and case.agent == actor.id:
             return case
         taken = case_rules.claimed(
@@ -318,11 +452,11 @@ async def transfer(
     elif team not in {known.slug for known in await people.teams(ports.db, actor.tenant)}:
         raise Invalid("There is no such team.")
     system = await system_user(ports, actor.tenant)
-    room = await rooms.get(ports.db, actor.tenant, found.room)
-    backstage = [room.backstage] if room is not None and room.backstage is not None else []
-    async with ports.journal.change(actor.tenant, found.room, *backstage) as change:
+    # Made before, so that it can be locked together with the room.
+    behind = [(await backstage(ports, actor, found.room)).id] if note.strip() else []
+    async with ports.journal.change(actor.tenant, found.room, *behind) as change:
         place, case = await _place_and_case(ports, change, actor, found.room, case_id)
-        if note:
+        if behind:
             await _note_in(ports, change, change.rooms[found.room], actor.public(), note)
         if receiver is not None:
             given = case_rules.assigned(
@@ -331,14 +465,23 @@ async def transfer(
             if given == case:
                 return case
             return await _hand_to(ports, change, place.room, given, receiver, system, what="transferred")
+        if case.status == "waiting" and case.team == team:
+            return case
         queued = case_rules.queued(case, team=team, now=_moment(change), offer_s=ports.settings.support.offer_s)
-        change.put_room(ownership.to_nobody(change.rooms[found.room]))
+        _out_of_hands(change, found.room)
         await say_event(change, found.room, system, "case_transferred", "I've asked the right team to join.")
         stored = await change.put_case(queued, what="transferred")
         _tell_line_later(ports, actor.tenant, stored.team)
         if case.team != stored.team:
             _tell_line_later(ports, actor.tenant, case.team)
         return stored
+
+
+def _out_of_hands(change: Change, room_id: RoomId) -> None:
+    """Take a room from its agent. A bot that keeps the visitor company goes on doing so."""
+    room = change.rooms[room_id]
+    if room.owner_kind == "agent":
+        change.put_room(ownership.to_nobody(room))
 
 
 async def assign(ports: Ports, actor: Actor, case_id: CaseId, agent: UserId) -> Case:
@@ -360,19 +503,23 @@ async def give_back(ports: Ports, actor: Actor, case_id: CaseId, to: str) -> Cas
         raise Invalid("A case is returned to the queue or to the bot.")
     found = await find(ports, actor, case_id)
     system = await system_user(ports, actor.tenant)
-    bot = await bot_of(ports, actor.tenant)
+    bot = await bot_in(ports, actor.tenant, found.room)
     async with ports.journal.change(actor.tenant, found.room) as change:
         place, case = await _place_and_case(ports, change, actor, found.room, case_id)
         if to == "queue":
             queued = case_rules.queued(case, now=_moment(change), offer_s=ports.settings.support.offer_s)
-            change.put_room(ownership.to_nobody(place.room))
+            if case.status == "waiting":
+                return case
+            _out_of_hands(change, found.room)
             await say_event(change, found.room, system, "case_returned", "I've asked another colleague to join.")
             stored = await change.put_case(queued, what="returned")
         else:
             if bot is None:
                 raise Conflict("There is no assistant here to return it to.")
             ended = case_rules.resolved(case, now=_moment(change))
-            change.put_room(replace(ownership.to_bot(place.room, bot.id), case_id=None))
+            if ended == case:
+                return case
+            change.put_room(replace(await to_bot_in(change, found.room, bot), case_id=None))
             name = actor.name
             await say_event(
                 change,
@@ -397,14 +544,14 @@ async def keep_place(ports: Ports, actor: Actor, room_id: RoomId) -> Case | None
     _needs_support(place)
     if place.room.customer != actor.id:
         raise Forbidden()
-    bot = await bot_of(ports, actor.tenant)
+    bot = await bot_in(ports, actor.tenant, room_id)
     if bot is None:
         raise Conflict("There is no assistant here.")
     async with ports.journal.change(actor.tenant, room_id) as change:
         room = change.room(room_id)
         if room.owner_kind == "agent":
             raise Conflict("A person answers here.")
-        change.put_room(ownership.to_bot(room, bot.id))
+        await to_bot_in(change, room_id, bot)
         return await change.open_case(room_id)
 
 
@@ -412,15 +559,14 @@ async def resolve(ports: Ports, actor: Actor, case_id: CaseId) -> Case:
     """End a case. The assistant answers from then on, and the visitor is asked how it went."""
     found = await find(ports, actor, case_id)
     system = await system_user(ports, actor.tenant)
-    bot = await bot_of(ports, actor.tenant)
+    bot = await bot_in(ports, actor.tenant, found.room)
     async with ports.journal.change(actor.tenant, found.room) as change:
         place, case = await _place_and_case(ports, change, actor, found.room, case_id)
         ended = case_rules.resolved(case, now=_moment(change))
         if ended == case:
             return case
         room = place.room
-        owned = ownership.to_bot(room, bot.id) if bot is not None else ownership.to_nobody(room)
-        change.put_room(replace(owned, case_id=None))
+        change.put_room(replace(await to_bot_in(change, found.room, bot), case_id=None))
         await say_event(
             change,
             found.room,
@@ -437,7 +583,12 @@ async def resolve(ports: Ports, actor: Actor, case_id: CaseId) -> Case:
 
 
 async def reopen(ports: Ports, actor: Actor, case_id: CaseId) -> Case:
-    """Take a resolved case up again, as its agent or, with nobody, in line. An open one stays as it is."""
+    """Take a resolved case up again, as its agent. An open one stays as it is.
+
+    Raises:
+        Conflict: It was merged, or the conversation has a newer case.
+        RoomClosed: Such conversations live for a fixed time, and this one's is over.
+    """
     found = await find(ports, actor, case_id)
     system = await system_user(ports, actor.tenant)
     async with ports.journal.change(actor.tenant, found.room) as change:
@@ -449,7 +600,7 @@ async def reopen(ports: Ports, actor: Actor, case_id: CaseId) -> Case:
         if await change.open_case(found.room) is not None:
             raise Conflict("This conversation has a newer open case.")
         if place.room.closed_at is not None:
-            change.put_room(replace(place.room, closed_at=None))
+            await reopened_in(ports, change, place.room, window=False)
         fresh = replace(case, status="waiting", agent=None, resolved_at=None)
         taken = case_rules.claimed(
             fresh, actor.id, now=_moment(change), answer_within_s=ports.settings.support.agent_silent_s
@@ -575,36 +726,53 @@ def _tell_customer(change: Change, room: Room, frame: frames.OwnCaseFrame) -> No
 
 
 def _tell_line_later(ports: Ports, tenant: TenantId, team: str) -> None:
-    ports.tasks.once(f"line:{tenant}:{team}", tell_line(ports, tenant, team, after_s=0.2))
+    """Tell a line in a moment, once for all that changes in it until then."""
+    ports.tasks.once(f"line:{tenant}:{team}", _tell_settled_line(ports, tenant, team))
 
 
-async def wait_range_s(ports: Ports, tenant: TenantId, team: str, position: int) -> tuple[int, int]:
-    """How long somebody at this place will likely wait, in seconds, from how long others did."""
-    waits = sorted(await cases.recent_waits_s(ports.db, tenant, team))
-    if len(waits) < 5:
-        target = ports.settings.support.target_first_response_s
-        return target * position // 2, target * position
-    low, high = waits[len(waits) // 4], waits[len(waits) * 3 // 4]
-    share = (position + 1) / 2
-    return int(low * share), max(int(high * share), int(low * share) + 60)
+async def _tell_settled_line(ports: Ports, tenant: TenantId, team: str) -> None:
+    await ports.clock.sleep(LINE_SETTLES_S)
+    # A task of its own: what changes from here on is told by the next one.
+    ports.tasks.start(tell_line(ports, tenant, team), f"line told:{tenant}:{team}")
 
 
-async def tell_line(ports: Ports, tenant: TenantId, team: str, *, after_s: float = 0.0) -> None:
+async def _wait_range_s(ports: Ports, tenant: TenantId, team: str, position: int) -> tuple[int, int]:
+    waits = await cases.recent_waits_s(ports.db, tenant, team)
+    return case_rules.wait_range_s(waits, position, ports.settings.support.target_first_response_s)
+
+
+async def tell_line(ports: Ports, tenant: TenantId, team: str) -> None:
     """Tell everybody who waits for a team their place and how long it may take."""
-    await ports.clock.sleep(after_s)
-    events: list[Event] = []
-    for case in await cases.waiting(ports.db, tenant, team):
-        room = await rooms.get(ports.db, tenant, case.room)
-        if room is None or room.customer is None or case.position is None:
-            continue
-        frame = frames.OwnCaseFrame(
-            room=case.room,
-            status="waiting",
-            position=case.position,
-            wait=await wait_range_s(ports, tenant, team, case.position),
-        )
-        events.append(Event(tenant, "user", room.customer, "own_case", 0, frames.encode(frame)))
-    ports.bus.publish(events)
+    waits = await cases.recent_waits_s(ports.db, tenant, team)
+    target_s = ports.settings.support.target_first_response_s
+    line = await ports.db.fetch(
+        "SELECT c.room_id, r.customer FROM cases c JOIN rooms r ON r.tenant_id = c.tenant_id AND r.id = c.room_id"
+        " WHERE c.tenant_id = $1 AND c.status = 'waiting' AND c.team = $2 AND r.customer IS NOT NULL"
+        " ORDER BY c.priority DESC, c.waiting_since, c.id LIMIT $3",
+        tenant,
+        team,
+        LINE_TOLD,
+    )
+    ports.bus.publish(
+        [
+            Event(
+                tenant,
+                "user",
+                row["customer"],
+                "own_case",
+                0,
+                frames.encode(
+                    frames.OwnCaseFrame(
+                        room=row["room_id"],
+                        status="waiting",
+                        position=position,
+                        wait=case_rules.wait_range_s(waits, position, target_s),
+                    )
+                ),
+            )
+            for position, row in enumerate(line, 1)
+        ]
+    )
 
 
 async def own_case(ports: Ports, actor: Actor, room_id: RoomId) -> frames.OwnCaseFrame:
@@ -617,7 +785,7 @@ async def own_case(ports: Ports, actor: Actor, room_id: RoomId) -> frames.OwnCas
     position = await cases.position(ports.db, actor.tenant, case)
     if position is None:
         return frames.OwnCaseFrame(room=room_id, status=case.status)
-    wait = await wait_range_s(ports, actor.tenant, case.team, position)
+    wait = await _wait_range_s(ports, actor.tenant, case.team, position)
     return frames.OwnCaseFrame(room=room_id, status=case.status, position=position, wait=wait)
 
 
@@ -644,7 +812,7 @@ async def listed(ports: Ports, actor: Actor, view: str, *, limit: int = 50, offs
         raise Invalid(f"There is no view {view!r}.", known=sorted(VIEWS))
     teams = None
     if view == "queue" and not actor.is_lead:
-        teams = await people.teams_of(ports.db, actor.tenant, actor.id)
+        teams = [*await people.teams_of(ports.db, actor.tenant, actor.id), case_rules.EVERY_TEAM]
     found = await cases.listed(
         ports.db,
         actor.tenant,
@@ -658,16 +826,6 @@ async def listed(ports: Ports, actor: Actor, view: str, *, limit: int = 50, offs
     return [replace(case, position=await cases.position(ports.db, actor.tenant, case)) for case in found]
 
 
-async def bot_of(ports: Ports, tenant: TenantId, name: str | None = None) -> PublicUser | None:
-    """The bot that answers in a tenant, as a user: the named one, else the first; None where there is none."""
-    bots = ports.plugins.bots
-    chosen = name if name in bots else min(bots, default=None)
-    if chosen is None:
-        return None
-    bot = bots[chosen]
-    return people.public(await people.platform_user(ports.db, ports.clock, tenant, f"bot:{chosen}", "bot", bot.title))
-
-
 # what happens by itself
 
 
@@ -677,7 +835,7 @@ async def step(ports: Ports, tenant: TenantId, case_id: CaseId, room_id: RoomId)
     Safe to run twice and on two instances: the deadline is looked at again under the room's lock.
     """
     system = await system_user(ports, tenant)
-    bot = await bot_of(ports, tenant)
+    bot = await bot_in(ports, tenant, room_id)
     async with ports.journal.change(tenant, room_id) as change:
         case = await cases.get(change.tx, tenant, case_id)
         room = change.rooms.get(room_id)
@@ -695,7 +853,11 @@ async def step(ports: Ports, tenant: TenantId, case_id: CaseId, room_id: RoomId)
         if case.status != "waiting":
             return None
         after, due = case_rules.stepped(case, now=now, ladder=ladder(ports))
-        if due.action == "call_back":
+        if after.team != case.team and not await _is_team(change, after.team):
+            after = replace(after, team=case_rules.EVERY_TEAM)
+        if not case_rules.is_first_time(case, ladder(ports)):
+            pass  # done again, not said again
+        elif due.action == "call_back":
             await say_event(
                 change,
                 room_id,
@@ -705,7 +867,7 @@ async def step(ports: Ports, tenant: TenantId, case_id: CaseId, room_id: RoomId)
                 form=["email"],
             )
         elif due.action == "return_to_bot" and bot is not None and room.owner_kind == "nobody":
-            change.put_room(ownership.to_bot(room, bot.id))
+            await to_bot_in(change, room_id, bot)
             await say_event(
                 change,
                 room_id,
@@ -725,7 +887,7 @@ async def _agent_is_silent(ports: Ports, change: Change, room: Room, case: Case,
     if case.step == 0:
         reminded = replace(case, step=1, deadline_at=now + timedelta(seconds=ports.settings.support.agent_silent_s))
         return await change.put_case(reminded, what="agent_silent")
-    change.put_room(ownership.to_nobody(room))
+    _out_of_hands(change, room.id)
     await say_event(change, room.id, system, "case_returned", "I've asked another colleague to join.")
     queued = case_rules.queued(case, now=now, offer_s=ports.settings.support.offer_s, urgent=True)
     stored = await change.put_case(queued, what="returned")

@@ -45,7 +45,7 @@ from deskbell.model.policy import Policy, within_window
 from deskbell.model.records import Actor, Message, PublicUser
 from deskbell.model.text import normalise
 from deskbell.ports import Ports
-from deskbell.store import messages
+from deskbell.store import messages, rooms
 from deskbell.store.database import StoreError, StoreIntegrity
 from deskbell.store.journal import NewMessage, Outcome, Posted
 from deskbell.wire.commands import Draft, check_depth
@@ -205,6 +205,10 @@ async def _checked(
     if draft.attachments:
         raise Invalid("Attachments are not offered by this installation.")
     metadata = checked_metadata(draft.metadata)
+    if place.room.backstage_of is not None:
+        # A note, whichever way it came: it remembers where the conversation stood.
+        front = await rooms.get(ports.db, actor.tenant, place.room.backstage_of)
+        metadata = {**metadata, "anchor_seq": front.seq if front is not None else 0}
     reply_to, thread = await _references(ports, actor, place, draft)
     mentions = await _mentions(ports, place, draft.mentions)
     if ports.plugins.filters:
@@ -444,6 +448,10 @@ async def delete(ports: Ports, actor: Actor, message_id: MessageId) -> Message:
         await change.tx.execute(
             "DELETE FROM reactions WHERE tenant_id = $1 AND message_id = $2", actor.tenant, message_id
         )
+        if place.room.owner_kind:
+            from deskbell.actions import cases  # packets are made of messages, and messages are taken out of packets
+
+            await cases.forget_in(change, message)
         gone = replace(message, deleted=True, pinned=False)
         return await change.put_message(gone, what="deleted", deleted_by=actor.id)
 

@@ -16,9 +16,16 @@ QUEUE = "observe"
 async def work_off(ports: Ports, limit: int = 50) -> int:
     """Tell what is due; the number of rows dealt with. Failures are due again, with back-off, or dead."""
     settings = ports.settings.jobs
+    lease_us = int(settings.lease_s * 1_000_000)
     now_us = await ports.journal.now_us()
-    claimed = await outbox.claim(ports.db, QUEUE, now_us, int(settings.lease_s * 1_000_000), limit)
+    claimed = await outbox.claim(ports.db, QUEUE, now_us, lease_us, limit)
+    fresh_until_us = ports.clock.now_us() + lease_us // 2
     for work in claimed:
+        # Slow plugins: nobody else must begin on what is still in line here.
+        if ports.clock.now_us() > fresh_until_us and not await outbox.extend(
+            ports.db, work, await ports.journal.now_us() + lease_us
+        ):
+            continue
         try:
             await _tell(ports, work)
         except Exception as error:

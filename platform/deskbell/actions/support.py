@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import msgspec
 from msgspec.structs import replace
 
 from deskbell.actions import cases as case_actions
 from deskbell.actions.rooms import new_member, new_room, state_of
+from deskbell.clock import from_us
+from deskbell.contracts import HandOver
 from deskbell.errors import Forbidden, Invalid, RoomClosed
 from deskbell.ids import RoomId, TenantId
-from deskbell.model import ownership
+from deskbell.model import case_rules, ownership
 from deskbell.model.records import Actor, Room, RoomState
 from deskbell.ports import Ports
-from deskbell.store import rooms
+from deskbell.store import people, rooms
 from deskbell.store.change import Change
 
 DEFAULT_TYPE = "support"
 MAX_OWN = 200
+UNKNOWN_AGAIN_S = 3600
 
 
 async def open_conversation(
@@ -36,7 +40,7 @@ async def open_conversation(
         for room in await rooms.of_customer(ports.db, actor.tenant, actor.id, 10):
             if room.channel_type == channel_type and room.closed_at is None:
                 return room, False
-    bot = await case_actions.bot_of(ports, actor.tenant)
+    bot = await case_actions.bot_of(ports, actor.tenant, await _bot_of_site(ports, actor))
     ports.limits.spend("conversation", actor.id, per_min=10, burst=5)
     room = new_room(
         actor.tenant,
@@ -46,20 +50,29 @@ async def open_conversation(
         customer=actor.id,
         created_by=actor.id,
         owner_kind="bot" if bot is not None else "nobody",
-        owner_user=bot.id if bot is not None else None,
+        owner_user=bot.user.id if bot is not None else None,
         owner_version=1,
     )
-    greeting = ""
-    if bot is not None:
-        greeting = ports.plugins.bots[min(ports.plugins.bots)].greeting()
+    greeting = ports.plugins.bots[bot.name].greeting() if bot is not None else ""
+    system = await case_actions.system_user(ports, actor.tenant)
     async with ports.journal.change(actor.tenant) as change:
         await change.create_room(room)
         await change.put_member(new_member(room.id, actor.id, "visitor", change.now_us), actor.public(), what="joined")
         if bot is not None:
-            await change.put_member(new_member(room.id, bot.id, "bot", change.now_us), bot, what="joined")
+            await change.put_member(new_member(room.id, bot.user.id, "bot", change.now_us), bot.user, what="joined")
             if greeting:
-                await change.post(room.id, bot, greeting, kind="text")
+                await change.post(room.id, bot.user, greeting, kind="text")
+        else:
+            # Nobody would hear the visitor: where there is no assistant, opening a conversation rings the bell.
+            packet = case_actions.Packet("", None)
+            await case_actions.open_in(ports, change, room, HandOver("no_assistant"), packet, system)
         return change.rooms[room.id], True
+
+
+async def _bot_of_site(ports: Ports, actor: Actor) -> str | None:
+    """The bot that the visitor's site names, if it names one."""
+    site = await people.site(ports.db, actor.tenant, actor.site) if actor.site is not None else None
+    return msgspec.json.decode(site.settings).get("bot") if site is not None else None
 
 
 async def reopen_by_customer(ports: Ports, actor: Actor, room_id: RoomId) -> Room:
@@ -69,72 +82,99 @@ async def reopen_by_customer(ports: Ports, actor: Actor, room_id: RoomId) -> Roo
         RoomClosed: Too late; a new conversation is the way.
         NotFound: Not theirs.
     """
-    bot = await case_actions.bot_of(ports, actor.tenant)
+    bot = await case_actions.bot_in(ports, actor.tenant, room_id)
+    system = await case_actions.system_user(ports, actor.tenant)
     async with ports.journal.change(actor.tenant, room_id) as change:
         room = change.room(room_id)
         if room.customer != actor.id:
             raise RoomClosed()
         if room.closed_at is None:
             return room
-        room = case_actions.reopened_in(ports, change, room)
-        return change.put_room(ownership.to_bot(room, bot.id) if bot is not None else ownership.to_nobody(room))
+        room = await case_actions.reopened_in(ports, change, room)
+        if await change.open_case(room_id) is not None:
+            return room  # it is in line, or in somebody's hands, as it was
+        room = await case_actions.to_bot_in(change, room_id, bot)
+        if bot is None:
+            packet = case_actions.Packet("", None)
+            await case_actions.open_in(ports, change, room, HandOver("no_assistant"), packet, system)
+        return change.rooms[room_id]
 
 
 async def close_if_due(ports: Ports, tenant: TenantId, room_id: RoomId) -> bool:
     """Close a conversation nobody has written in for long enough; purge what lives for a fixed time only.
 
     Looked at again under the lock: a message that came meanwhile puts it off. A room with an open case
-    is not closed; it is due again later.
+    is not closed; it is due again later. A backstage room has no end of its own: it goes with its conversation.
     """
-    room = await rooms.get(ports.db, tenant, room_id)
-    if room is None or room.channel_type not in ports.plugins.channels:
+    found = await rooms.get(ports.db, tenant, room_id)
+    if found is None:
         return False
-    policy = ports.plugins.channels[room.channel_type].policy
+    channel = ports.plugins.channels.get(found.channel_type)
     system = await case_actions.system_user(ports, tenant)
-    async with ports.journal.change(tenant, room_id) as change:
-        room = change.rooms.get(room_id)
+    behind = [found.backstage] if found.backstage is not None else []
+    async with ports.journal.change(tenant, room_id, *behind) as change:
+        room = change.room(room_id)
         due_at = await change.tx.fetchval("SELECT due_at FROM rooms WHERE tenant_id = $1 AND id = $2", tenant, room_id)
-        if room is None or due_at is None or due_at > change.now_us:
+        if due_at is None or due_at > change.now_us or room.backstage != found.backstage:
             return False
+        if channel is None:
+            # Its plugin is switched off. It must not keep others from their turn.
+            await case_actions.due_in(change, room_id, UNKNOWN_AGAIN_S)
+            return False
+        if room.backstage_of is not None:
+            await case_actions.due_in(change, room_id, None)
+            return False
+        policy = channel.policy
         if policy.delete_after_s is not None or (room.closed_at is not None and policy.retention_s is not None):
             await _purge(change, room)
             return True
+        if room.closed_at is None and policy.auto_close_s is None:
+            await case_actions.due_in(change, room_id, None)  # the operator has thought better of it
+            return False
         if room.closed_at is None and await change.open_case(room_id) is not None:
-            await _due_again(change, room, (policy.auto_close_s or 3600) * 1_000_000)
+            await case_actions.due_in(change, room_id, policy.auto_close_s)
             return False
         if room.closed_at is None:
             await case_actions.say_event(change, room_id, system, "room_closed", "This conversation was closed.")
             change.put_room(replace(change.rooms[room_id], closed_at=change.now_us))
-        await _due_again(change, room, policy.retention_s * 1_000_000 if policy.retention_s is not None else None)
+        await case_actions.due_in(change, room_id, policy.retention_s)
         return True
 
 
-async def _due_again(change: Change, room: Room, after_us: int | None) -> None:
+async def _purge(change: Change, room: Room) -> None:
+    """Drop all that was said, before and behind the counter, and end what is open.
+
+    The epoch changes, so that clients drop it too; no numbers are taken for it.
+    """
+    case = await change.open_case(room.id)
+    if case is not None:
+        await change.put_case(case_rules.resolved(case, now=from_us(change.now_us)), what="expired")
+        change.put_room(replace(ownership.to_nobody(change.rooms[room.id]), case_id=None))
+    for room_id in (room.id, room.backstage):
+        if room_id is None:
+            continue
+        for table in ("reactions", "revisions"):
+            await change.tx.execute(
+                f"DELETE FROM {table} WHERE tenant_id = $1 AND message_id IN"
+                " (SELECT id FROM messages WHERE tenant_id = $1 AND room_id = $2)",
+                change.tenant,
+                room_id,
+            )
+        for table in ("messages", "held_messages", "bot_states"):
+            await change.tx.execute(
+                f"DELETE FROM {table} WHERE tenant_id = $1 AND room_id = $2", change.tenant, room_id
+            )
+        gone = change.rooms[room_id]
+        change.put_room(
+            replace(gone, closed_at=gone.closed_at or change.now_us, epoch=gone.epoch + 1, floor=gone.seq + 1)
+        )
+        await case_actions.due_in(change, room_id, None)
+    # What a case tells of the conversation is the conversation's; that there was one, and how it went, stays.
     await change.tx.execute(
-        "UPDATE rooms SET due_at = $3 WHERE tenant_id = $1 AND id = $2",
+        "UPDATE cases SET handover = NULL, rating_comment = NULL WHERE tenant_id = $1 AND room_id = $2",
         change.tenant,
         room.id,
-        None if after_us is None else change.now_us + after_us,
     )
-
-
-async def _purge(change: Change, room: Room) -> None:
-    """Drop all that was said. The epoch changes, so that clients drop it too; no numbers are taken for it."""
-    for table in ("reactions", "revisions"):
-        await change.tx.execute(
-            f"DELETE FROM {table} WHERE tenant_id = $1 AND message_id IN"
-            " (SELECT id FROM messages WHERE tenant_id = $1 AND room_id = $2)",
-            change.tenant,
-            room.id,
-        )
-    for table in ("messages", "held_messages", "bot_states"):
-        await change.tx.execute(f"DELETE FROM {table} WHERE tenant_id = $1 AND room_id = $2", change.tenant, room.id)
-    change.put_room(
-        replace(
-            change.rooms[room.id], closed_at=room.closed_at or change.now_us, epoch=room.epoch + 1, floor=room.seq + 1
-        )
-    )
-    await _due_again(change, room, None)
 
 
 async def conversations(
@@ -157,6 +197,7 @@ async def conversations(
         )
     else:
         own = await rooms.of_customer(ports.db, actor.tenant, actor.id, MAX_OWN)
+        own.sort(key=lambda room: (room.created_at, room.id), reverse=True)
         found = [
             room
             for room in own

@@ -23,6 +23,7 @@ import structlog
 from deskbell.actions import access
 from deskbell.actions import cases as case_actions
 from deskbell.actions.access import Need
+from deskbell.actions.cases import Packet
 from deskbell.contracts import Bot, BotEvent, Escalate, HandOver, Say, SetState, Situation, TextDelta, Turn, TurnMessage
 from deskbell.errors import DeskbellError
 from deskbell.ids import RoomId, TenantId, TurnId, UserId
@@ -42,6 +43,10 @@ MAX_AT_ONCE = 32
 MAX_GATHERED = 50
 MAX_RESTARTS = 3
 IDLE_S = 1.0
+LEASE_SPARE_S = 15
+STOPS_WITHIN_S = 1.0
+MAX_EVENTS = 10_000
+MAX_STATE_BYTES = 65_536
 APOLOGY = "I'm sorry, something went wrong with me. I've asked a colleague to join."
 
 
@@ -57,6 +62,7 @@ class _Running:
     room: RoomId
     customer: UserId | None
     owner_version: int
+    turn: TurnId
     changed: asyncio.Event = field(default_factory=asyncio.Event)
     wrote_again: bool = False
     relieved: bool = False
@@ -84,6 +90,7 @@ class TurnEngine:
         self._tasks: set[asyncio.Task[None]] = set()
         self._loop_task: asyncio.Task[None] | None = None
         self._closing = False
+        self._lease_us = int((ports.settings.turns.deadline_s + LEASE_SPARE_S) * 1_000_000)
         self.discarded = 0
         self.taken = 0
 
@@ -119,8 +126,11 @@ class TurnEngine:
                 running.wrote_again = True
             elif event.kind == "room":
                 state = msgspec.json.decode(event.frame, type=frames.RoomFrame).state
-                running.relieved = running.relieved or state.owner_version != running.owner_version
+                # Only ever later: events of other instances may overtake one another.
+                running.relieved = running.relieved or state.owner_version > running.owner_version or state.archived
             elif event.kind == "stop":
+                if event.frame.decode() != running.turn:
+                    continue  # an answer that is over
                 running.stopped = True
             else:
                 continue
@@ -129,8 +139,6 @@ class TurnEngine:
     # the worker
 
     async def _run(self) -> None:
-        turns = self._ports.settings.turns
-        lease_us = int((turns.deadline_s + 15) * 1_000_000)
         while not self._closing:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._wake.wait(), IDLE_S)
@@ -140,7 +148,7 @@ class TurnEngine:
             try:
                 now_us = await self._ports.journal.now_us()
                 free = MAX_AT_ONCE - len(self._tasks)
-                claimed = await outbox.claim(self._ports.db, QUEUE, now_us, lease_us, free, one_per_key=True)
+                claimed = await outbox.claim(self._ports.db, QUEUE, now_us, self._lease_us, free, one_per_key=True)
             except StoreError as error:
                 log.warning("turns_wait_for_the_store", error=str(error))
                 continue
@@ -158,10 +166,10 @@ class TurnEngine:
     async def _take(self, work: Work) -> None:
         ports, room_id = self._ports, RoomId(work.key)
         room = await rooms.get(ports.db, work.tenant, room_id)
-        if room is None or room.owner_kind != "bot":
+        if room is None or room.owner_kind != "bot" or room.closed_at is not None:
             await outbox.done(ports.db, work, await ports.journal.now_us())
             return
-        running = _Running(work.tenant, room_id, room.customer, room.owner_version)
+        running = _Running(work.tenant, room_id, room.customer, room.owner_version, TurnId(str(work.id)))
         self._running[work.tenant, room_id] = running
         self.taken += 1
         structlog.contextvars.bind_contextvars(room=room_id, turn=work.id)
@@ -171,8 +179,8 @@ class TurnEngine:
             self.discarded += 1
             log.info("turn_discarded")
             await outbox.done(ports.db, work, await ports.journal.now_us())
-        except (StoreError, DeskbellError) as error:
-            log.warning("turn_put_off", error=repr(error))
+        except Exception as error:
+            log.warning("turn_put_off", error=repr(error), exc_info=not isinstance(error, StoreError | DeskbellError))
             now_us = await ports.journal.now_us()
             await outbox.failed(ports.db, work, repr(error), now_us, now_us + 2_000_000 * work.attempt)
         finally:
@@ -185,6 +193,8 @@ class TurnEngine:
         ports = self._ports
         bot_name, bot, bot_user = await self._bot(work.tenant, room)
         for restart in range(MAX_RESTARTS + 1):
+            if not await outbox.extend(ports.db, work, await ports.journal.now_us() + self._lease_us):
+                raise _Lost
             await self._until_quiet(running)
             new, history, last_work = await self._gather(work, room, bot_name)
             if not new or room.customer is None:
@@ -192,7 +202,8 @@ class TurnEngine:
                 return
             state, _ = await _state_of(ports, work.tenant, room.id, bot_name)
             turn = Turn(
-                id=TurnId(f"{work.id}.{work.attempt}.{restart}"),
+                # The same, however often it is begun anew: what is shown and done under it replaces what was.
+                id=running.turn,
                 tenant=work.tenant,
                 room=room.id,
                 visitor=new[-1].sender,
@@ -202,13 +213,14 @@ class TurnEngine:
                 deadline=asyncio.get_running_loop().time() + ports.settings.turns.deadline_s,
                 attempt=work.attempt,
             )
-            if work.attempt > 1 and work.attempt >= work.max_attempts:
+            if bot is None or (work.attempt > 1 and work.attempt >= work.max_attempts):
                 result = _Result(escalate=Escalate("bot_error", say=APOLOGY))
             else:
                 asked = await ports.plugins.decide(_situation("turn", turn))
                 if asked is not None:
                     result = _Result(escalate=_as_escalation(asked))
                 else:
+                    running.stopped = False  # that was the answer before this one
                     result = await self._run_bot(bot, turn, running, may_restart=restart < MAX_RESTARTS)
             if running.relieved:
                 raise _Lost
@@ -217,14 +229,13 @@ class TurnEngine:
             await self._store(work, room, running, turn, bot_name, bot_user, result, new, last_work)
             return
 
-    async def _bot(self, tenant: TenantId, room: Room) -> tuple[str, Bot, PublicUser]:
-        """The bot that owns the room, by the user it speaks as."""
+    async def _bot(self, tenant: TenantId, room: Room) -> tuple[str, Bot | None, PublicUser]:
+        """The bot that owns the room, by the user it speaks as; None where it is no longer installed."""
         owner = await people.user(self._ports.db, tenant, room.owner_user) if room.owner_user is not None else None
-        name = (owner.external_id or "").removeprefix("bot:") if owner is not None else ""
-        bot = self._ports.plugins.bots.get(name)
-        if owner is None or bot is None:
-            raise DeskbellError(f"the bot of room {room.id} is not installed")
-        return name, bot, people.public(owner)
+        if owner is None:
+            raise DeskbellError(f"room {room.id} is owned by a bot that nobody is")
+        name = (owner.external_id or "").removeprefix("bot:")
+        return name, self._ports.plugins.bots.get(name), people.public(owner)
 
     async def _until_quiet(self, running: _Running) -> None:
         """A burst becomes one turn: wait until nothing more has come for a moment."""
@@ -241,7 +252,7 @@ class TurnEngine:
         last_work = await outbox.last_id(ports.db, work.tenant, QUEUE, work.key)
         _, taken_seq = await _state_of(ports, work.tenant, room.id, bot_name)
         recent = await messages.before(ports.db, work.tenant, room.id, None, MAX_GATHERED)
-        said = [m for m in recent if not m.deleted and m.kind == "text"]
+        said = [m for m in recent if not m.deleted and m.kind != "system"]
         new = [m for m in said if m.seq > taken_seq and m.sender.id == room.customer]
         first = new[0].seq if new else 2**62
         history = [m for m in said if m.seq < first][-ports.settings.turns.history_messages :]
@@ -250,22 +261,24 @@ class TurnEngine:
     async def _run_bot(self, bot: Bot, turn: Turn, running: _Running, *, may_restart: bool) -> _Result:
         """Run the bot until it is done, late, relieved, stopped, or spoken to again."""
         result = _Result()
-        running.changed.clear()
-        watch = asyncio.create_task(running.changed.wait())
         work = asyncio.create_task(self._consume(bot, turn, running, result))
         try:
             async with asyncio.timeout_at(turn.deadline):
                 while True:
-                    await asyncio.wait({watch, work}, return_when=asyncio.FIRST_COMPLETED)
-                    if work.done():
-                        work.result()
-                        return result
                     running.changed.clear()
-                    watch = asyncio.create_task(running.changed.wait())
+                    # Looked at before waiting, too: much may have happened since the turn was put together.
                     if running.stopped:
                         result.stopped = True
                         return result
                     if running.relieved or (running.wrote_again and may_restart):
+                        return result
+                    watch = asyncio.create_task(running.changed.wait())
+                    try:
+                        await asyncio.wait({watch, work}, return_when=asyncio.FIRST_COMPLETED)
+                    finally:
+                        watch.cancel()
+                    if work.done():
+                        work.result()
                         return result
         except TimeoutError:
             log.warning("bot_too_late", bot=bot.name)
@@ -274,14 +287,24 @@ class TurnEngine:
             log.exception("bot_failed", bot=bot.name)
             return _Result(streamed=result.streamed, escalate=Escalate("bot_error", say=APOLOGY))
         finally:
-            for task in (watch, work):
-                task.cancel()
-            await asyncio.gather(watch, work, return_exceptions=True)
+            await self._put_down(bot, work)
+
+    async def _put_down(self, bot: Bot, work: asyncio.Task[None]) -> None:
+        """Stop a bot. One that does not stop is left alone: the visitor must not wait for it."""
+        work.cancel()
+        _, still = await asyncio.wait({work}, timeout=STOPS_WITHIN_S)
+        if still:
+            log.error("bot_does_not_stop", bot=bot.name)
+        elif not work.cancelled():
+            work.exception()  # looked at: it was told where it mattered
 
     async def _consume(self, bot: Bot, turn: Turn, running: _Running, result: _Result) -> None:
         events: AsyncIterator[BotEvent] = bot.handle(turn)
         try:
+            count = 0
             async for event in events:
+                count += 1
+                self._check(event, count, result)
                 if isinstance(event, TextDelta):
                     self._stream(turn, running, result, event.text)
                 elif isinstance(event, Say):
@@ -289,14 +312,45 @@ class TurnEngine:
                     result.streamed = ""
                 elif isinstance(event, SetState):
                     result.state = dict(event.state)
-                elif isinstance(event, Escalate):
-                    result.escalate = event
                 else:
-                    raise TypeError(f"a bot says TextDelta, Say, SetState or Escalate, not {type(event).__name__}")
+                    result.escalate = event
+                # A bot that never waits for anything would let nobody else run, the clock of its deadline included.
+                await asyncio.sleep(0)
         finally:
             close = getattr(events, "aclose", None)
             if close is not None:
                 await close()
+
+    def _check(self, event: object, count: int, result: _Result) -> None:
+        """Refuse what could not be stored or shown, while the bot can still be held to account for it.
+
+        Raises:
+            TypeError, ValueError: Not a bot's event, not JSON, or more than an answer can be.
+        """
+        limit = self._ports.settings.limits.text_bytes
+        streamed = 0
+        beside: object = None
+        if isinstance(event, TextDelta):
+            text, streamed = event.text, len(result.streamed)
+        elif isinstance(event, Say):
+            text, beside = event.text, (event.sources, event.choices, event.metadata)
+        elif isinstance(event, SetState):
+            text, beside = "", dict(event.state)
+        elif isinstance(event, Escalate):
+            if type(event.priority) is not int or not isinstance(event.team, str | None):
+                raise TypeError("an escalation's priority is a number, its team a slug")
+            text = "".join((event.reason, event.say, event.summary, *event.facts.keys(), *event.facts.values()))
+        else:
+            raise TypeError(f"a bot says TextDelta, Say, SetState or Escalate, not {type(event).__name__}")
+        if not isinstance(text, str) or "\x00" in text:
+            raise TypeError("a bot's text is a str without NUL characters")
+        text.encode()  # a lone half of a surrogate pair is no text
+        encoded = msgspec.json.encode(beside)
+        if b"\\u0000" in encoded:
+            raise ValueError("no store keeps NUL characters")
+        said = streamed + sum(len(say.text) for say in result.says) + len(text)
+        if count > MAX_EVENTS or len(encoded) > MAX_STATE_BYTES or said > limit:
+            raise ValueError(f"a bot says at most {limit} characters in a turn, in {MAX_EVENTS} pieces")
 
     def _stream(self, turn: Turn, running: _Running, result: _Result, text: str) -> None:
         delta = frames.Delta(
@@ -331,14 +385,17 @@ class TurnEngine:
     ) -> None:
         """Answer, state, hand-over and the end of the row: one commit, if the room is still the bot's."""
         ports = self._ports
-        hand_over = packet = None
+        hand_over: HandOver | None = None
+        packet = None
         if result.escalate is not None:
             hand_over = await self._hand_over(turn, result.escalate)
-            packet = await case_actions.packet_of(ports, room, question=turn.text[:500])
+            packet = await case_actions.packet_of(ports, room, new)
         system = await case_actions.system_user(ports, work.tenant)
         async with ports.journal.change(work.tenant, room.id) as change:
             present = change.room(room.id)
             if present.owner_kind != "bot" or present.owner_version != running.owner_version:
+                raise _Lost
+            if present.closed_at is not None:
                 raise _Lost
             if not await outbox.done(change.tx, work, change.now_us):
                 raise _Lost
@@ -350,7 +407,7 @@ class TurnEngine:
             await _keep_state(change, room.id, bot_name, result.state, new[-1].seq)
             await outbox.done_up_to(change.tx, work, last_work, change.now_us)
             if hand_over is not None and packet is not None:
-                await case_actions.open_in(ports, change, change.room(room.id), hand_over, packet, system)
+                await _to_person(ports, change, room.id, hand_over, packet, system)
 
     async def _hand_over(self, turn: Turn, wish: Escalate) -> HandOver:
         trigger = "error" if wish.reason == "bot_error" else "bot"
@@ -416,6 +473,59 @@ async def _post_answer(change: Change, room: RoomId, bot: PublicUser, turn: Turn
     if stopped:
         metadata["stopped"] = True
     await change.post(room, bot, say.text, kind="text", metadata=metadata)
+
+
+async def _to_person(
+    ports: Ports, change: Change, room: RoomId, hand_over: HandOver, packet: Packet, system: PublicUser
+) -> None:
+    if await change.open_case(room) is not None:
+        # They kept their place while the bot went on. They are not left without a word.
+        text = hand_over.say or case_actions.STILL_WAITING
+        await case_actions.say_event(change, room, system, "still_waiting", text)
+    await case_actions.open_in(ports, change, change.room(room), hand_over, packet, system)
+
+
+async def rescue(ports: Ports, limit: int = 20) -> int:
+    """Bring in a person wherever a turn was given up; how many there were.
+
+    What failed, or killed its process, until no attempt was left must not end in silence.
+    """
+    given_up = await ports.db.fetch(
+        "SELECT o.id, o.tenant_id, o.key FROM tenants t JOIN outbox o ON o.tenant_id = t.id AND o.queue = $1"
+        " AND o.status = 'dead' ORDER BY o.id LIMIT $2",
+        QUEUE,
+        limit,
+    )
+    for row in given_up:
+        tenant, room_id = TenantId(row["tenant_id"]), RoomId(row["key"])
+        room = await rooms.get(ports.db, tenant, room_id)
+        packet = await case_actions.packet_of(ports, room) if room is not None else None
+        bot = await case_actions.bot_in(ports, tenant, room_id)
+        system = await case_actions.system_user(ports, tenant)
+        async with ports.journal.change(tenant, room_id) as change:
+            seen = await change.tx.execute(
+                "UPDATE outbox SET status = 'done' WHERE id = $1 AND status = 'dead'", row["id"]
+            )
+            present = change.rooms.get(room_id)
+            if not seen or packet is None or present is None:
+                continue
+            if present.owner_kind != "bot" or present.closed_at is not None:
+                continue
+            unanswered = await change.tx.fetchval(
+                "SELECT max(m.seq) FROM messages m LEFT JOIN bot_states s ON s.tenant_id = m.tenant_id"
+                " AND s.room_id = m.room_id AND s.bot = $4 WHERE m.tenant_id = $1 AND m.room_id = $2"
+                " AND m.sender_id = $3 AND m.deleted_at IS NULL AND m.seq > COALESCE(s.taken_seq, 0)",
+                tenant,
+                room_id,
+                present.customer,
+                bot.name if bot is not None else "",
+            )
+            if unanswered is None:
+                continue
+            if bot is not None:
+                await _keep_state(change, room_id, bot.name, None, unanswered)
+            await _to_person(ports, change, room_id, HandOver("bot_error", say=APOLOGY), packet, system)
+    return len(given_up)
 
 
 async def stop(ports: Ports, actor: Actor, room_id: RoomId, turn: str) -> None:

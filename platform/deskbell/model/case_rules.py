@@ -19,6 +19,9 @@ from deskbell.model.records import Case
 
 Action = Literal["re_offer", "other_team", "call_back", "return_to_bot"]
 OVER = ("resolved", "merged")
+# The line that is everybody's: where a case goes that its own team left waiting. No team can have this name.
+EVERY_TEAM = "*"
+MIN_WAITS = 5
 
 
 @dataclass(frozen=True)
@@ -62,11 +65,11 @@ def claimed(case: Case, agent: UserId, *, now: datetime, answer_within_s: int) -
     """The case in the hands of an agent.
 
     Raises:
-        AlreadyClaimed: It is in somebody else's; ``details["agent"]`` says whose.
+        AlreadyClaimed: It is in somebody else's, awake or put off; ``details["agent"]`` says whose.
         Gone: It is over.
     """
     _not_over(case)
-    if case.status == "assigned" and case.agent != agent:
+    if case.status != "waiting" and case.agent != agent:
         raise AlreadyClaimed(agent=case.agent)
     if case.status == "assigned":
         return case
@@ -85,13 +88,17 @@ def claimed(case: Case, agent: UserId, *, now: datetime, answer_within_s: int) -
 def assigned(case: Case, agent: UserId, *, now: datetime, answer_within_s: int) -> Case:
     """The same by somebody else's decision; taken from whoever had it."""
     _not_over(case)
-    free = replace(case, status="waiting", agent=None) if case.status == "assigned" and case.agent != agent else case
+    free = replace(case, status="waiting", agent=None) if case.agent != agent else case
     return claimed(free, agent, now=now, answer_within_s=answer_within_s)
 
 
 def queued(case: Case, *, team: str | None = None, now: datetime, offer_s: int, urgent: bool = False) -> Case:
-    """Back in line, of the same team or another. Who has waited keeps the time they waited since."""
+    """Back in line, of the same team or another.
+
+    Who has waited keeps the time they waited since, also through the hands of an agent who never answered.
+    """
     _not_over(case)
+    since = case.waiting_since or (case.opened_at if case.first_response_at is None else now)
     return replace(
         case,
         status="waiting",
@@ -99,7 +106,7 @@ def queued(case: Case, *, team: str | None = None, now: datetime, offer_s: int, 
         team=team or case.team,
         step=0,
         priority=max(case.priority, 1) if urgent else case.priority,
-        waiting_since=case.waiting_since or now,
+        waiting_since=since,
         snoozed_until=None,
         deadline_at=now + timedelta(seconds=offer_s),
     )
@@ -142,11 +149,30 @@ def awake(case: Case, *, now: datetime, answer_within_s: int, offer_s: int) -> C
 def stepped(case: Case, *, now: datetime, ladder: Sequence[Step]) -> tuple[Case, Step]:
     """What happens to a waiting case nobody took, and the case after it. The last step repeats."""
     step = ladder[min(case.step, len(ladder) - 1)]
-    team = step.team if step.action == "other_team" and step.team else case.team
+    team = (step.team or EVERY_TEAM) if step.action == "other_team" else case.team
     return (
         replace(case, step=case.step + 1, team=team, deadline_at=now + timedelta(seconds=step.after_s)),
         step,
     )
+
+
+def is_first_time(case: Case, ladder: Sequence[Step]) -> bool:
+    """Whether the step that is due now has not been done before: the last one repeats, and need not be said again."""
+    return case.step < len(ladder)
+
+
+def wait_range_s(waits_s: Sequence[float], position: int, target_s: int) -> tuple[int, int]:
+    """How long somebody at a place in line (from 1) will likely wait, in seconds, from how long others did.
+
+    Says what is aimed at while too few have waited to tell.
+    """
+    if len(waits_s) < MIN_WAITS:
+        return target_s * position // 2, target_s * position
+    waits = sorted(waits_s)
+    low, high = waits[len(waits) // 4], waits[len(waits) * 3 // 4]
+    share = (position + 1) / 2
+    shortest = int(low * share)
+    return shortest, max(int(high * share), shortest + 60)
 
 
 def rated(case: Case, score: int, comment: str) -> Case:
