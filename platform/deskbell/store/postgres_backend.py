@@ -12,8 +12,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from functools import lru_cache
 from typing import Any, TypeVar
 
 import asyncpg
@@ -83,6 +85,48 @@ def affected(status: str) -> int:
     return int(last) if last.isdigit() else 0
 
 
+_ARRAY = re.compile(r"\$(\d+)::(uuid|bigint)\[\]")
+_PLAIN_ITEMS = re.compile(r"[0-9a-fNUL,-]*")
+
+
+@lru_cache(1024)
+def _with_literals(sql: str) -> tuple[str, tuple[int, ...]]:
+    """``sql`` taking its arrays of ids and numbers as text, and which arguments those are."""
+    positions = tuple(sorted({int(number) - 1 for number, _ in _ARRAY.findall(sql)}))
+    return (_ARRAY.sub(r"$\1::text::\2[]", sql), positions) if positions else (sql, ())
+
+
+def _literal(items: object) -> str | None:
+    """An array's text form; None where a value is not plainly an id or a number."""
+    if not isinstance(items, list):
+        return None
+    try:
+        text = ",".join(items)
+    except TypeError:
+        text = ",".join(["NULL" if item is None else str(item) for item in items])
+    plain = _PLAIN_ITEMS.fullmatch(text) is not None and text.count(",") == max(len(items) - 1, 0)
+    return f"{{{text}}}" if plain else None
+
+
+def bound(sql: str, args: Sequence[object]) -> tuple[str, Sequence[object]]:
+    """A statement and its arguments as asyncpg encodes them fastest.
+
+    asyncpg encodes an array item by item, each through Python; a joined text costs a fraction of that
+    and PostgreSQL reads it as fast. Whatever does not look like an id or a number stays as it was,
+    and is refused by asyncpg.
+    """
+    text, positions = _with_literals(sql)
+    if not positions:
+        return sql, args
+    values = list(args)
+    for position in positions:
+        literal = _literal(values[position]) if position < len(values) else None
+        if literal is None:
+            return sql, args
+        values[position] = literal
+    return text, values
+
+
 async def prepare(con: Any) -> None:
     """Make a new connection exchange ids as text."""
     await con.set_type_codec("uuid", encoder=str, decoder=str, schema="pg_catalog", format="text")
@@ -133,14 +177,17 @@ class PostgresSession:
             raise translated(error, lost=self._lost, read_only=self._read_only) from error
 
     async def fetch(self, sql: str, args: Sequence[object]) -> Sequence[Row]:
+        sql, args = bound(sql, args)
         rows: Sequence[Row] = await self._run(self._con.fetch, sql, *args)
         return rows
 
     async def fetchrow(self, sql: str, args: Sequence[object]) -> Row | None:
+        sql, args = bound(sql, args)
         row: Row | None = await self._run(self._con.fetchrow, sql, *args)
         return row
 
     async def execute(self, sql: str, args: Sequence[object]) -> int:
+        sql, args = bound(sql, args)
         return affected(await self._run(self._con.execute, sql, *args))
 
     async def insert_many(self, table: str, columns: Mapping[str, str], rows: Sequence[Sequence[object]]) -> None:
@@ -149,7 +196,8 @@ class PostgresSession:
             return
         arrays = ", ".join(f"${n}::{kind}[]" for n, kind in enumerate(columns.values(), 1))
         sql = f"INSERT INTO {table} ({', '.join(columns)}) SELECT * FROM unnest({arrays})"
-        await self._run(self._con.execute, sql, *(list(column) for column in zip(*rows, strict=True)))
+        text, values = bound(sql, [list(column) for column in zip(*rows, strict=True)])
+        await self._run(self._con.execute, text, *values)
 
     async def command(self, sql: str) -> None:
         await self._run(self._con.execute, sql)
