@@ -79,7 +79,7 @@ async def test_a_visitor_cannot_make_themselves_somebody_else(desk: Desk) -> Non
     session = answer.json()
     assert session["user"]["kind"] == "visitor" and session["role"] == ""
     me = await desk.http.get("/me", headers={"Authorization": f"Bearer {session['access_token']}"})
-    assert me.json()["role"] == "" and me.json()["attributes"] == {"role": "admin", "kind": "agent"}
+    assert me.json()["role"] == "" and me.json()["attributes"] == {"claimed": {"role": "admin", "kind": "agent"}}
     large = {"site_key": SITE_KEY, "attributes": {"page": "x" * 9000}}
     assert (await desk.http.post("/auth/visitors", json=large)).status_code == 413
 

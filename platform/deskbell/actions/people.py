@@ -93,8 +93,10 @@ async def arrive(
     tenant, site_id = TenantId(site.tenant_id), SiteId(site.id)
     shown = checked_text(ports, (name or "").strip()[:100], what="name") or VISITOR_NAME
     if identity is None:
+        # What a browser says of its user opens no door: rules look at attributes, never at what was merely claimed.
+        claimed = {"claimed": attributes} if attributes else None
         user = await people.create_user(
-            ports.db, ports.clock, tenant, kind="visitor", name=shown, site_id=site_id, attributes=attributes
+            ports.db, ports.clock, tenant, kind="visitor", name=shown, site_id=site_id, attributes=claimed
         )
     else:
         claims = check_identity(identity, site.secret, ports.clock, ports.settings.auth.identity_max_s)
