@@ -274,13 +274,16 @@ def test_the_start_that_fails_for_want_of_rooms_says_which_plugin_was_to_bring_t
 
 
 def test_of_two_distributions_with_a_plugin_of_one_name_the_second_is_refused(install: Callable[..., None]) -> None:
-    install("acme_b", {"lounge": "acme_lounge_b"}, acme_lounge_b=LOUNGE.replace("lounge", "bar"))
+    """The second by name, not by where it is installed, so that every machine decides alike."""
     install("acme_a", {"lounge": "acme_lounge_a"}, acme_lounge_a=LOUNGE)
+    install("acme_b", {"lounge": "acme_lounge_b"}, acme_lounge_b=LOUNGE.replace("lounge", "bar"))
 
     host = loaded({}, {"lounge": Switch()})
 
     assert [entry["state"] for entry in host.describe() if entry["name"] == "lounge"] == ["active", "refused"]
     assert "lounge" in host.channels and "bar" not in host.channels
+    assert "another plugin has this name" in state(host, "lounge")[1]
+    assert "acme_lounge_b" not in sys.modules
 
 
 # Refusing plugins.

@@ -23,9 +23,8 @@ _INVISIBLE = re.compile(
     "\ufe00-\ufe0f\ufeff\uffa0\ufff9-\ufffb\U000e0000-\U000e0fff]+"
 )
 # Written without spaces between words: "whole words" means nothing there, so such phrases are found anywhere.
-_UNSPACED = re.compile(
-    "[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]"
-)
+_THERE = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
+_UNSPACED = re.compile(f"[{_THERE}]")
 
 
 def normalise(text: str) -> str:
@@ -35,16 +34,17 @@ def normalise(text: str) -> str:
     """
     if text.isascii():
         return text.lower()
-    # Removed before, so that what they kept apart is composed, and after, since NFKC unfolds some into others; lower
-    # case may compose where upper case could not.
-    text = unicodedata.normalize("NFKC", _INVISIBLE.sub("", text))
-    text = unicodedata.normalize("NFKC", _INVISIBLE.sub("", text).lower())
-    return _INVISIBLE.sub("", text)
+    # Removed first, so that what they kept apart is composed; NFKC makes none. Lower case may compose where upper case
+    # could not (J with a caron), hence twice.
+    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", _INVISIBLE.sub("", text)).lower())
 
 
 @lru_cache(maxsize=1)
 def _word() -> re.Pattern[str]:
-    """A word: letters, digits and the marks that belong to them. ``re`` counts no combining mark as a letter."""
+    """A word: letters, digits and the marks that belong to them. ``re`` counts no combining mark as a letter.
+
+    Where a script without spaces begins, another word begins.
+    """
     marks = [chr(code) for code in range(0x300, 0x1E950) if unicodedata.category(chr(code))[0] == "M"]
     ranges: list[list[str]] = []
     for mark in marks:
@@ -52,7 +52,8 @@ def _word() -> re.Pattern[str]:
             ranges[-1][1] = mark
         else:
             ranges.append([mark, mark])
-    return re.compile(f"(?:[^\\W_]|[{''.join(f'{first}-{last}' for first, last in ranges)}])+")
+    mark = f"[{''.join(f'{first}-{last}' for first, last in ranges)}]"
+    return re.compile(f"(?:[^\\W_{_THERE}]|(?![{_THERE}]){mark})+|(?:(?=[{_THERE}])(?:[^\\W_]|{mark}))+")
 
 
 def words(text: str) -> list[str]:
