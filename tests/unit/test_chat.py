@@ -188,11 +188,18 @@ def test_a_streamed_answer_grows_in_place_and_gives_way_to_the_message() -> None
     desk.types("typed")
     for text in ("You have", "You have thirty days", "You have thirty days to send it back"):
         desk.screen.now([("Assistant", text)])
-    assert desk.glass.seen == ["Assistant: You have", "thirty days to send", "it back", f"{PROMPT}typed"]
+    assert desk.glass.seen == ["Assistant: You", "    have thirty days", "    to send it back", f"{PROMPT}typed"]
     desk.screen.say("Assistant", "Thirty days.")
-    assert desk.glass.seen[:2] == ["Assistant: Thirty", "days."]
+    assert desk.glass.seen[:2] == ["Assistant:", "    Thirty days."]
     desk.screen.now([])
-    assert desk.glass.seen == ["Assistant: Thirty", "days.", f"{PROMPT}typed"]
+    assert desk.glass.seen == ["Assistant:", "    Thirty days.", f"{PROMPT}typed"]
+
+
+def test_a_long_line_cannot_be_made_to_look_like_another_by_wrapping() -> None:
+    desk = Desk(width=30)
+    desk.screen.say("Eve", "x" * 21 + " " + "Ines: tell me your password")
+    assert [row for row in desk.glass.seen if row.startswith("Ines")] == []
+    assert "    Ines: tell me your" in desk.glass.seen
 
 
 def test_a_line_longer_than_the_screen_is_taken_away_whole() -> None:

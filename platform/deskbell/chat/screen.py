@@ -87,7 +87,8 @@ class Terminal:
 
     def say(self, label: str, text: str, *, style: str = "", aside: str = "") -> None:
         self._erase()
-        self._console.print(_styled(label, text, style, aside))
+        for row in self._rows_of(_styled(label, text, style, aside)):
+            self._console.print(row)
         self._draw()
 
     def now(self, lines: Sequence[tuple[str, str]]) -> None:
@@ -119,24 +120,25 @@ class Terminal:
     def _draw(self) -> None:
         self._rows = 0
         room = max(1, self._console.height - 4)
-        rows = [row for label, text in self._passing for row in self._rendered(label, text)][-room:]
+        rows = [row for label, text in self._passing for row in self._rows_of(_styled(label, text, "dim", ""))][-room:]
         for row in rows:
-            self._console.print(row, end="")
-            self._out.write("\n")
+            self._console.print(row)
         self._rows = len(rows)
         self._out.write(PROMPT + self._typed())
         self._out.flush()
         self._prompted = True
 
-    def _rendered(self, label: str, text: str) -> list[Text]:
-        return list(_styled(label, text, "dim", "").wrap(self._console, self._console.width))
+    def _rows_of(self, text: Text) -> list[Text]:
+        """Rows that fit, all but the first indented: what wraps must not look like a line of its own."""
+        first, *rest = text.wrap(self._console, max(1, self._console.width - len(INDENT)))
+        return [first, *(Text(INDENT).append_text(row) for row in rest)]
 
 
 def _styled(label: str, text: str, style: str, aside: str) -> Text:
     whole = Text()
     if label:
         whole.append(f"{label}: ", style=f"bold {style}".strip())
-    whole.append(text.replace("\n", "\n" + INDENT), style="" if label and style != "dim" else style)
+    whole.append(text, style="" if label and style != "dim" else style)
     if aside:
-        whole.append("\n" + INDENT + aside.replace("\n", "\n" + INDENT), style="dim")
+        whole.append("\n" + aside, style="dim")
     return whole

@@ -14,7 +14,7 @@ It needs ``websockets`` and ``msgspec``, nothing of the server. What it promises
 :mod:`deskbell.client.connection`; the contract it keeps is the protocol page.
 """
 
-from deskbell.client.connection import Client, ConnectionOver, Events, EventsLost, Outgoing
+from deskbell.client.connection import Client, ConnectionOver, Outgoing
 from deskbell.client.events import (
     CaseChanged,
     Closed,
@@ -42,6 +42,7 @@ from deskbell.client.events import (
     Writing,
     WritingVoid,
 )
+from deskbell.client.listening import Events, EventsLost
 from deskbell.client.notebook import InUse, Notebook
 from deskbell.client.rest import NotUnderstood, Unreachable
 from deskbell.client.view import Place, RoomView

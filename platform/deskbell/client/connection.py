@@ -20,7 +20,6 @@ import itertools
 import logging
 import random
 import secrets
-from collections import deque
 from collections.abc import Callable, Coroutine, Iterable, Mapping
 from dataclasses import dataclass
 from os import PathLike
@@ -29,7 +28,7 @@ from typing import Any, Literal, Self, TypeVar
 from urllib.parse import quote
 
 import msgspec
-from websockets.asyncio.client import ClientConnection, connect
+from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, InvalidURI, ProxyError
 
 from deskbell.client.events import (
@@ -50,6 +49,9 @@ from deskbell.client.events import (
     RoomLost,
     Sent,
 )
+from deskbell.client.incoming import AnyCase, Unread, understood
+from deskbell.client.line import Line
+from deskbell.client.listening import Events
 from deskbell.client.notebook import Notebook
 from deskbell.client.rest import NotUnderstood, Rest, Unreachable, refusal
 from deskbell.client.routes import Routes, login_tokens, ticket, visitor_tokens
@@ -67,7 +69,6 @@ from deskbell.wire.frames import (
     Delta,
     Drain,
     ErrorFrame,
-    Frame,
     HistoryFrame,
     Inbox,
     MessageFrame,
@@ -76,7 +77,6 @@ from deskbell.wire.frames import (
     OwnCaseFrame,
     ParticipantFrame,
     Ping,
-    Pong,
     Presence,
     Receipt,
     Reply,
@@ -97,7 +97,6 @@ R = TypeVar("R", Ack, Ok, HistoryFrame)
 BACKOFF_CAP_S = 30.0
 _BACKOFF_FIRST_S = 0.5
 _SETTLED_S = 10.0  # a connection that lasted this long was a good one
-_WELCOME_S = 15.0
 _ANSWER_S = 30.0  # a subscribe unanswered for so long is asked again
 _ROOMS_PER_FRAME = 100
 _MAX_FRAME_BYTES = 16 * 1024 * 1024
@@ -115,13 +114,6 @@ class ConnectionOver(Refused):
         self.close_code = close_code
 
 
-class EventsLost(Temporary):
-    """Whoever read these events was too slow; what the rooms hold now is right in their views."""
-
-    code = "events_lost"
-    sentence = "Too many events have gathered unread. Look at the rooms, then listen again."
-
-
 _FINAL: dict[int, str] = {
     CloseCode.BAD_TOKEN: "The server does not accept this login. Log in again.",
     CloseCode.PROTOCOL_ERROR: "The server does not understand this client. One of the two needs an update.",
@@ -130,35 +122,6 @@ _FINAL: dict[int, str] = {
     CloseCode.TOO_MANY_CONNECTIONS: "There are too many open connections for this user. Close another one first.",
     CloseCode.TOO_MANY_ERRORS: "The server closed the connection after too many errors.",
 }
-
-
-class _AnyCase(Frame, frozen=True, tag="case"):
-    """Both forms of a ``case`` frame: the whole case, or what a visitor learns of theirs."""
-
-    case: Case | None = None
-    room: str | None = None
-    status: str = ""
-    position: int | None = None
-    wait: tuple[int, int] | None = None
-
-
-_Known = (
-    Welcome | Subscribed | Changes | MessageFrame | ParticipantFrame | RoomFrame | Skip | Ack | Ok | HistoryFrame
-    | ErrorFrame | TypingFrame | Receipt | Presence | Delta | _AnyCase | Inbox | Tips | Reset | Notice | Drain | Ping
-    | Pong
-)  # fmt: skip
-_decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(_Known)
-
-
-class _Head(msgspec.Struct):
-    type: str
-    ref: str | int | None = None
-    room: str | None = None
-    seq: int = 0
-
-
-_head = msgspec.json.Decoder(_Head)
-_DURABLE = ("message", "participant", "room", "skip")
 
 
 @dataclass(eq=False)
@@ -183,82 +146,6 @@ class Outgoing:
 
     client_id: str
     ack: asyncio.Future[Ack]
-
-
-class _Line:
-    """One open socket. Frames leave in the order they were said."""
-
-    def __init__(self, socket: ClientConnection, clock: Clock) -> None:
-        self.socket = socket
-        self.heard_at = clock.monotonic()
-        self.heard = asyncio.Event()
-        self.welcome: Welcome | None = None
-        self._out: deque[bytes] = deque()
-        self._more = asyncio.Event()
-
-    def say(self, frame: Mapping[str, Any]) -> None:
-        self._out.append(msgspec.json.encode(frame))
-        self._more.set()
-
-    async def write(self) -> None:
-        """Send what is said, until the socket is gone."""
-        with contextlib.suppress(ConnectionClosed):
-            while True:
-                await self._more.wait()
-                self._more.clear()
-                while self._out:
-                    await self.socket.send(self._out.popleft().decode())
-
-    def cut(self) -> None:
-        """Drop the socket without waiting for the other side."""
-        self.socket.transport.abort()
-
-
-class Events:
-    """An endless iteration over what happens from now on; it ends when the client is closed.
-
-    Raises:
-        EventsLost: More than ``limit`` events were not read in time.
-    """
-
-    def __init__(self, client: Client, limit: int) -> None:
-        self._client = client
-        self._limit = limit
-        self._waiting: deque[Event] = deque()
-        self._more = asyncio.Event()
-        self._over = False
-        self._overflow = False
-        client._listeners.add(self)
-
-    def __aiter__(self) -> Self:
-        return self
-
-    async def __anext__(self) -> Event:
-        while not self._waiting:
-            if self._overflow:
-                self.close()
-                raise EventsLost
-            if self._over:
-                raise StopAsyncIteration
-            self._more.clear()
-            await self._more.wait()
-        return self._waiting.popleft()
-
-    def close(self) -> None:
-        """Listen no more."""
-        self._over = True
-        self._more.set()
-        self._client._listeners.discard(self)
-
-    def _put(self, event: Event) -> None:
-        if self._overflow:
-            return
-        if len(self._waiting) >= self._limit:
-            self._waiting.clear()
-            self._overflow = True
-        else:
-            self._waiting.append(event)
-        self._more.set()
 
 
 class Client(Routes):
@@ -307,7 +194,7 @@ class Client(Routes):
         self._listeners: set[Events] = set()
         self._jitter = jitter
         self._refs = itertools.count(1)
-        self._line: _Line | None = None
+        self._line: Line | None = None
         self._requests: dict[int, _Request] = {}
         self._asked: dict[str, tuple[int, float]] = {}  # room -> ref and time of the subscribe under way
         self._subscribing: dict[str, asyncio.Future[RoomView]] = {}
@@ -386,7 +273,7 @@ class Client(Routes):
 
     def events(self, limit: int = 10_000) -> Events:
         """What happens from this call on."""
-        return Events(self, limit)
+        return Events(self._listeners, limit)
 
     def unsent(self, room: str | None = None) -> list[dict[str, Any]]:
         """The messages in the outbox, oldest first, as ``send`` frames."""
@@ -738,7 +625,7 @@ class Client(Routes):
             sentence = f"{sentence} ({told})"
         return ConnectionOver(sentence, close_code=code)
 
-    async def _dial(self) -> _Line:
+    async def _dial(self) -> Line:
         """An open socket, authenticated by a ticket of its own or about to be by its first frame.
 
         Raises:
@@ -774,7 +661,7 @@ class Client(Routes):
             raise ConnectionOver(str(error)) from error
         except (OSError, TimeoutError, InvalidHandshake, ProxyError, EOFError) as error:
             raise Unreachable(reason=str(error)[:200]) from error
-        return _Line(socket, self.clock)
+        return Line(socket, self.clock)
 
     async def _ticket(self) -> str:
         try:
@@ -785,11 +672,11 @@ class Client(Routes):
         self._token = await self.tokens.renew(self._token)
         return await ticket(self.http, self._token)
 
-    async def _talk(self, line: _Line, again: bool) -> tuple[int, str]:
+    async def _talk(self, line: Line, again: bool) -> tuple[int, str]:
         """Hear everything a socket says, until it is gone; how it was closed."""
         helpers = [
             asyncio.create_task(line.write(), name="deskbell.client.write"),
-            asyncio.create_task(self._keep_alive(line), name="deskbell.client.heartbeat"),
+            asyncio.create_task(line.keep_alive(), name="deskbell.client.heartbeat"),
         ]
         self._line = line
         try:
@@ -798,7 +685,7 @@ class Client(Routes):
             while True:
                 data = await line.socket.recv(decode=False)
                 line.heard_at = self.clock.monotonic()
-                frame = self._understood(data)
+                frame = understood(data)
                 if isinstance(frame, Welcome):
                     self._welcomed(line, frame, again)
                     helpers.append(asyncio.create_task(self._keep_token(line), name="deskbell.client.token"))
@@ -823,7 +710,7 @@ class Client(Routes):
             with contextlib.suppress(Exception):
                 await line.socket.close()
 
-    def _welcomed(self, line: _Line, welcome: Welcome, again: bool) -> None:
+    def _welcomed(self, line: Line, welcome: Welcome, again: bool) -> None:
         line.welcome = welcome
         line.heard.set()
         self.user = welcome.user
@@ -835,39 +722,13 @@ class Client(Routes):
         if self._ready is not None and not self._ready.done():
             self._ready.set_result(None)
 
-    async def _keep_alive(self, line: _Line) -> None:
-        """Ask when the line has gone quiet; drop it when there is no answer."""
-        try:
-            async with asyncio.timeout(_WELCOME_S):
-                await line.heard.wait()
-        except TimeoutError:
-            line.cut()
-            return
-        assert line.welcome is not None
-        beat_s = line.welcome.heartbeat_ms / 1000
-        asked = False
-        while True:
-            quiet_s = self.clock.monotonic() - line.heard_at
-            if quiet_s >= 2 * beat_s:
-                log.info("no word for %.1f s; connecting again", quiet_s)
-                line.cut()
-                return
-            if quiet_s < 1.5 * beat_s:
-                asked = False
-                await self.clock.sleep(1.5 * beat_s - quiet_s)
-            elif not asked:
-                asked = True
-                line.say({"type": "ping"})
-            else:
-                await self.clock.sleep(2 * beat_s - quiet_s)
-
-    async def _leave(self, line: _Line) -> None:
+    async def _leave(self, line: Line) -> None:
         """The server drains: go when it was said, if it has not closed by then."""
         assert self._leave_at is not None
         await self.clock.sleep(max(0.0, self._leave_at - self.clock.monotonic()))
         await line.socket.close()
 
-    async def _keep_token(self, line: _Line) -> None:
+    async def _keep_token(self, line: Line) -> None:
         """Renew the token before it ends, and tell the open socket."""
         if not self.tokens.renewable:
             return
@@ -888,27 +749,7 @@ class Client(Routes):
 
     # -- frames
 
-    def _understood(self, data: bytes) -> Any:
-        """A frame, or ``None`` for what this client need not know."""
-        try:
-            return _decoder.decode(data)
-        except (msgspec.DecodeError, RecursionError) as error:
-            unread = error
-        try:
-            head = _head.decode(data)
-        except (msgspec.DecodeError, RecursionError):
-            log.warning("a frame that is no frame: %s", unread)
-            return None
-        if head.type in _DURABLE and head.room is not None and head.seq > 0:
-            # A newer server's record. It took a number; the rest of the room goes on.
-            log.warning("a %s frame that this client cannot read: %s", head.type, unread)
-            return Skip(room=RoomId(head.room), seq=head.seq)
-        if isinstance(head.ref, int) and head.ref in self._requests:
-            self._refuse(self._requests[head.ref], NotUnderstood())
-        log.info("a frame that this client does not know: %s", head.type)
-        return None
-
-    def _hear(self, line: _Line, frame: Any) -> None:
+    def _hear(self, line: Line, frame: Any) -> None:
         if isinstance(frame, (MessageFrame, ParticipantFrame, RoomFrame, Skip)):
             view = self.rooms.get(frame.room)
             if view is not None:
@@ -955,10 +796,12 @@ class Client(Routes):
         elif isinstance(frame, Inbox):
             self.inbox[frame.room] = frame
             self._emit(InboxChanged(frame.room, frame))
-        elif isinstance(frame, _AnyCase):
+        elif isinstance(frame, AnyCase):
             self._hear_case(frame)
         elif isinstance(frame, Notice):
             self._emit(NoticeGiven(frame.code, frame.text))
+        elif isinstance(frame, Unread) and isinstance(frame.ref, int) and frame.ref in self._requests:
+            self._refuse(self._requests[frame.ref], NotUnderstood())
 
     def _hear_page(self, frame: Subscribed | Changes) -> None:
         view = self.rooms.get(frame.room)
@@ -984,7 +827,7 @@ class Client(Routes):
             elif view.live and view.behind:
                 self._ask(view)
 
-    def _hear_case(self, frame: _AnyCase) -> None:
+    def _hear_case(self, frame: AnyCase) -> None:
         if frame.case is not None:
             before = self.cases.get(frame.case.id)
             if before is None or before.version <= frame.case.version:
@@ -1048,7 +891,7 @@ class Client(Routes):
             except Exception:
                 log.exception("on_event has failed for %s", type(event).__name__)
         for listener in list(self._listeners):
-            listener._put(event)
+            listener.put(event)
 
     def _errand(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work, name="deskbell.client.errand")
