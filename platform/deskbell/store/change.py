@@ -327,7 +327,7 @@ class Change:
         seq = self._next(message.room)
         await self.tx.execute(
             "UPDATE messages SET changed_seq = $3, content = $4, pinned = $5, edited_at = $6, deleted_at = $7,"
-            " deleted_by = $8, metadata = $9, mentions = $10 WHERE tenant_id = $1 AND id = $2",
+            " deleted_by = $8, metadata = $9, mentions = $10, attachments = $11 WHERE tenant_id = $1 AND id = $2",
             self.tenant,
             message.id,
             seq,
@@ -338,6 +338,7 @@ class Change:
             deleted_by,
             "{}" if message.deleted else _json(message.metadata),
             "[]" if message.deleted else _json(message.mentions),
+            "[]" if message.deleted else _json(message.attachments),
         )
         stored = await messages.by_id(self.tx, self.tenant, message.id)
         assert stored is not None
