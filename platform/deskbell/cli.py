@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
+import socket
 import sys
 from collections.abc import Coroutine
 from pathlib import Path
@@ -69,13 +70,39 @@ def main() -> None:
 @CONFIG
 @click.option("--host", help="Address to listen on; overrides the settings.")
 @click.option("--port", type=click.IntRange(0, 65535), help="Port to listen on; overrides the settings.")
-def serve(config_file: Path | None, host: str | None, port: int | None) -> None:
+@click.option("--workers", type=click.IntRange(1, 64), help="Processes behind the port; overrides the settings.")
+@click.option("--fd", type=int, hidden=True, help="A listening socket that was handed over.")
+def serve(config_file: Path | None, host: str | None, port: int | None, workers: int | None, fd: int | None) -> None:
     """Serve until told to stop; SIGTERM drains first."""
     settings = _loaded(config_file).settings
-    raise SystemExit(_serve(settings, host, port))
+    count = workers if workers is not None else settings.server.workers
+    if count > 1:
+        raise SystemExit(_serve_many(settings, count, config_file, host, port))
+    settings = msgspec.structs.replace(settings, server=msgspec.structs.replace(settings.server, workers=1))
+    raise SystemExit(_serve(settings, host, port, fd=fd))
 
 
-def _serve(settings: Settings, host: str | None, port: int | None) -> int:
+def _serve_many(settings: Settings, count: int, config_file: Path | None, host: str | None, port: int | None) -> int:
+    from deskbell import logs, workers
+
+    logs.configure(settings.logging)
+    server = msgspec.structs.replace(settings.server, workers=count)
+    problems = [p for p in check_production(msgspec.structs.replace(settings, server=server)) if "workers" in p]
+    if problems:
+        err.print("[bold red]Deskbell did not start.[/]")
+        for problem in problems:
+            err.print(problem, markup=False)
+        return 3
+    try:
+        listener = workers.bind(host or settings.server.host, port if port is not None else settings.server.port)
+    except OSError as error:
+        err.print(f"The port cannot be listened on: {error}", markup=False)
+        return 3
+    command = workers.serve_command(config_file or find_file(os.environ))
+    return workers.Supervisor(command, count, listener, drain_s=settings.server.drain_s).run()
+
+
+def _serve(settings: Settings, host: str | None, port: int | None, *, fd: int | None = None) -> int:
     from deskbell import logs
     from deskbell.app import Application, StartRefused
     from deskbell.plugins import PluginError
@@ -95,7 +122,7 @@ def _serve(settings: Settings, host: str | None, port: int | None) -> int:
             gc.collect()
             gc.freeze()
             server = application.server(host=host, port=port)
-            await server.serve()
+            await server.serve(None if fd is None else [socket.socket(fileno=fd)])
         except SystemExit as error:  # the port is taken, or the like
             return int(error.code or 0) if isinstance(error.code, int) else 1
         finally:
@@ -160,9 +187,7 @@ def chat(
 @main.command()
 @CONFIG
 @click.option("--check", is_flag=True, help="Only say what is missing; exit 1 if anything is.")
-@click.option(
-    "--restored", is_flag=True, help="This database comes from a backup: clients start anew."
-)
+@click.option("--restored", is_flag=True, help="This database comes from a backup: clients start anew.")
 def migrate(config_file: Path | None, check: bool, restored: bool) -> None:
     """Bring the database's schema up to this version. Safe while instances run and when run twice."""
     from deskbell.store import migrate as migrations

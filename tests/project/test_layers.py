@@ -40,6 +40,7 @@ LAYERS: dict[str, int] = {
     "jobs": 8,
     "app": 9,
     "logs": 9,
+    "workers": 9,
     "client": 3,
     "chat": 10,
     "testing": 11,
