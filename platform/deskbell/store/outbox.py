@@ -19,6 +19,8 @@ from deskbell.store.database import Database, Queries
 
 _json = msgspec.json.Decoder()
 
+ABANDONED = "given up: whoever took it on last never came back"
+
 
 @dataclass(frozen=True)
 class Work:
@@ -54,6 +56,8 @@ async def claim(
 
     ``one_per_key``: rows of one key are one piece of work (a bot's turn); only the first row of a
     key is claimed, and none while another row of that key is held.
+
+    A row whose last holder never came back, and which has no attempt left, is dead from here on.
     """
     alone = ""
     if one_per_key:
@@ -63,15 +67,24 @@ async def claim(
         )
     async with db.transaction() as tx:
         rows = await tx.fetch(
-            "SELECT o.id, o.tenant_id, o.queue, o.key, o.payload, o.attempts, o.max_attempts, o.fence, o.due_at"
-            " FROM outbox o WHERE o.queue = $1 AND o.status = 'pending' AND o.due_at <= $2"
+            "SELECT o.id, o.attempts, o.max_attempts FROM outbox o"
+            " WHERE o.queue = $1 AND o.status = 'pending' AND o.due_at <= $2"
             f" AND (o.leased_until IS NULL OR o.leased_until <= $2){alone}"
             " ORDER BY o.priority DESC, o.due_at, o.id LIMIT $3 FOR UPDATE OF o SKIP LOCKED",
             queue,
             now_us,
             limit,
         )
-        ids = [row["id"] for row in rows]
+        spent = [row["id"] for row in rows if row["attempts"] >= row["max_attempts"]]
+        if spent:
+            await tx.execute(
+                "UPDATE outbox SET status = 'dead', last_error = $3, done_at = $2, leased_until = NULL"
+                " WHERE id = ANY($1::bigint[])",
+                spent,
+                now_us,
+                ABANDONED,
+            )
+        ids = [row["id"] for row in rows if row["attempts"] < row["max_attempts"]]
         if not ids:
             return []
         claimed = await tx.fetch(
@@ -113,22 +126,31 @@ async def done(db: Queries, work: Work, now_us: int) -> bool:
 
 
 async def done_up_to(db: Queries, work: Work, last_id: int, now_us: int) -> None:
-    """Finish all rows of the same key up to ``last_id``: one piece of work has covered them."""
+    """Finish all rows of the same key up to ``last_id``: one piece of work has covered them.
+
+    Changes nothing once somebody else has claimed ``work``.
+    """
     await db.execute(
         "UPDATE outbox SET status = 'done', done_at = $5, leased_until = NULL"
-        " WHERE tenant_id = $1 AND queue = $2 AND key = $3 AND id <= $4 AND status = 'pending'",
+        " WHERE tenant_id = $1 AND queue = $2 AND key = $3 AND id <= $4 AND status = 'pending'"
+        " AND (id <> $6 OR fence = $7) AND EXISTS (SELECT 1 FROM outbox h WHERE h.id = $6 AND h.fence = $7)",
         work.tenant,
         work.queue,
         work.key,
         last_id,
         now_us,
+        work.id,
+        work.fence,
     )
 
 
 async def failed(db: Queries, work: Work, error: str, now_us: int, again_us: int) -> bool:
-    """Note a failure: due again at ``again_us``, or dead once all attempts are spent. True: dead now."""
+    """Note a failure: due again at ``again_us``, or dead once all attempts are spent. True: dead now.
+
+    Changes nothing, and is False, once somebody else has claimed the row.
+    """
     dead = work.attempt >= work.max_attempts
-    await db.execute(
+    noted = await db.execute(
         "UPDATE outbox SET status = $3, last_error = $4, due_at = $5, leased_until = NULL, done_at = $6"
         " WHERE id = $1 AND fence = $2 AND status = 'pending'",
         work.id,
@@ -138,7 +160,7 @@ async def failed(db: Queries, work: Work, error: str, now_us: int, again_us: int
         again_us,
         now_us if dead else None,
     )
-    return dead
+    return dead and noted == 1
 
 
 async def last_id(db: Queries, tenant: TenantId, queue: str, key: str) -> int:
