@@ -12,7 +12,7 @@ from quart import Blueprint
 from deskbell.actions import rooms
 from deskbell.actions.rooms import ChannelEntry
 from deskbell.clock import from_us
-from deskbell.errors import Conflict, Forbidden, Invalid, LimitReached, RoomClosed, TooLarge
+from deskbell.errors import Conflict, Forbidden, LimitReached, NotFound, RoomClosed, TooLarge
 from deskbell.ids import RoomId
 from deskbell.model.records import Participant, RoomState
 from deskbell.server.edge import Edge
@@ -110,10 +110,13 @@ def blueprint(edge: Edge) -> Blueprint:
         "/rooms",
         {201: RoomState, 200: RoomState},
         body=NewRoom,
-        refuses=[Forbidden, LimitReached, Conflict, Invalid],
+        refuses=[Forbidden, NotFound, LimitReached, Conflict],
     )
     async def open_room(ask: Ask) -> tuple[int, RoomState]:
-        """Open a room, or get the one with this key: 201 where it is new, 200 where it is not."""
+        """Open a room, or get the one with this key: 201 where it is new, 200 where it is not.
+
+        A key whose room is not the asker's to enter answers 404.
+        """
         body: NewRoom = ask.body
         room, new = await rooms.create(
             ports,

@@ -1,0 +1,389 @@
+"""Messages over REST: sent once, read back, edited, taken back, reacted to, pinned."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+from urllib.parse import quote
+
+import msgspec
+import pytest
+
+from deskbell import Allow, Submission, Verdict, hookimpl
+from deskbell.ids import new_id
+from deskbell.testing.desk import Desk, Person, settings_for
+
+
+@pytest.fixture
+def desk(shared_desk: Desk) -> Desk:
+    return shared_desk
+
+
+async def say(person: Person, room: str, content: str, **fields: Any) -> dict[str, Any]:
+    answer = await person.post(f"/rooms/{room}/messages", {"content": content, **fields})
+    assert answer.status_code == 201, answer.text
+    message: dict[str, Any] = answer.json()["message"]
+    return message
+
+
+async def history(person: Person, room: str, **query: Any) -> list[str]:
+    answer = await person.get(f"/rooms/{room}/messages", params=query)
+    assert answer.status_code == 200, answer.text
+    return [message["content"] for message in answer.json()["messages"]]
+
+
+async def two(desk: Desk, **body: Any) -> tuple[Person, Person, str]:
+    tom, una = await desk.member("Tom"), await desk.member("Una")
+    return tom, una, await tom.group(una, **body)
+
+
+async def test_what_is_sent_is_stored_and_read_by_the_others(desk: Desk) -> None:
+    tom, una, room = await two(desk)
+    answer = await tom.post(f"/rooms/{room}/messages", {"content": "Hello", "metadata": {"from": "phone"}})
+    assert answer.status_code == 201
+    sent = answer.json()
+    message = sent["message"]
+    assert (sent["id"], sent["seq"], sent["duplicate"], sent["held"]) == (message["id"], message["seq"], False, False)
+    assert message["sender"]["id"] == tom.id and message["metadata"] == {"from": "phone"}
+    assert (await una.get(f"/messages/{message['id']}")).json() == message
+    assert (await una.get(f"/rooms/{room}/messages")).json()["messages"] == [message]
+
+
+@pytest.mark.parametrize("where", ["body", "header", "both"])
+async def test_the_same_send_twice_is_one_message(desk: Desk, where: str) -> None:
+    """Whether the client names it in the body or as Idempotency-Key, and however often it tries at once."""
+    tom, una, room = await two(desk)
+    key = f"c-{new_id()}"
+    body = {"content": "Once"} | ({"client_id": key} if where != "header" else {})
+    headers = {"Idempotency-Key": key} if where != "body" else {}
+    answers = await asyncio.gather(*(tom.post(f"/rooms/{room}/messages", body, headers=headers) for _ in range(5)))
+    assert sorted(answer.status_code for answer in answers) == [200, 200, 200, 200, 201]
+    assert len({answer.json()["id"] for answer in answers}) == 1
+    assert all(answer.json()["duplicate"] is (answer.status_code == 200) for answer in answers)
+    assert all(answer.json()["client_id"] == key for answer in answers)
+    assert await history(una, room) == ["Once"]
+    other = await tom.post(f"/rooms/{room}/messages", body | {"content": "Else"}, headers=headers)
+    assert other.status_code == 409 and other.json()["error"]["code"] == "client_id_reused"
+
+
+async def test_a_send_begun_on_the_socket_is_finished_over_rest(desk: Desk) -> None:
+    """The connection broke before the ack: the retry by another way finds the message stored."""
+    tom, una, room = await two(desk)
+    async with tom.line() as line:
+        ack = await line.says(room, "Once", client_id="c-17", metadata={"a": 1})
+    retry = await tom.post(
+        f"/rooms/{room}/messages", {"content": "Once", "metadata": {"a": 1}}, headers={"Idempotency-Key": "c-17"}
+    )
+    assert retry.status_code == 200 and retry.json()["id"] == ack["id"]
+    assert await history(una, room) == ["Once"]
+
+
+async def test_a_retry_is_answered_with_what_was_stored_even_when_it_would_be_refused_now(desk: Desk) -> None:
+    tom, una, room = await two(desk)
+    body = {"content": "Just in time", "client_id": "c-1"}
+    first = await una.post(f"/rooms/{room}/messages", body)
+    await tom.call("PATCH", f"/rooms/{room}/participants/{una.id}", json={"mute_s": 600})
+    retry = await una.post(f"/rooms/{room}/messages", body)
+    assert retry.status_code == 200 and retry.json()["id"] == first.json()["id"]
+    assert (await una.post(f"/rooms/{room}/messages", {"content": "More"})).status_code == 403
+
+
+@pytest.mark.parametrize(
+    ("forged", "status"),
+    [
+        ({"sender": {"id": "x"}}, 422),
+        ({"sender_id": "x"}, 422),
+        ({"seq": 1}, 422),
+        ({"created_at": "2020-01-01T00:00:00Z"}, 422),
+        ({"pinned": True}, 422),
+        ({"room": "x"}, 422),
+        ({"type": "send"}, 422),
+        ({"metadata": {"turn": "t-1"}}, 422),
+        ({"metadata": {"sources": []}}, 422),
+        ({"metadata": {"event": "agent_joined"}}, 422),
+        ({"metadata": {"anchor_seq": 1}}, 422),
+        ({"metadata": {"note": "x" * 9000}}, 413),
+        ({"metadata": []}, 422),
+        ({"kind": "system"}, 403),
+        ({"kind": "card"}, 403),
+        ({"kind": "no-such-kind"}, 403),
+        ({"content": ""}, 422),
+        ({"content": "   "}, 422),
+        ({"content": "nul \u0000 here"}, 422),
+        ({"metadata": {"nul": ["\u0000"]}}, 422),
+        ({"content": "x" * 16_385}, 413),
+        ({"content": "x" * 70_000}, 422),
+        ({"content": None}, 422),
+        ({"content": 5}, 422),
+        ({"client_id": ""}, 422),
+        ({"client_id": "x" * 129}, 422),
+        ({"expect": {"seq": 2**63}}, 422),
+        ({"expect": {"seq": -1}}, 422),
+        ({"attachments": ["a"]}, 422),
+        ({"mentions": ["01a1fc69-5aa6-7261-9351-f3ff66851eb9"]}, 422),
+        ({"reply_to": "01a1fc69-5aa6-7261-9351-f3ff66851eb9"}, 404),
+        ({"reply_to": "not-an-id"}, 404),
+    ],
+)
+async def test_nothing_is_said_in_anothers_name_or_as_something_else(
+    desk: Desk, forged: dict[str, Any], status: int
+) -> None:
+    """Sender, kind, number and the platform's own metadata cannot be forged; nothing of such a send is stored."""
+    tom, una, room = await two(desk)
+    answer = await tom.post(f"/rooms/{room}/messages", {"content": "Hello"} | forged)
+    assert answer.status_code == status, answer.text
+    assert answer.json()["error"]["code"] not in ("error", "unavailable")
+    assert await history(una, room) == []
+
+
+async def test_an_idempotency_key_that_says_otherwise_is_refused(desk: Desk) -> None:
+    tom, una, room = await two(desk)
+    for key, body in (("a", {"client_id": "b"}), ("x" * 129, {}), ("with space", {})):
+        answer = await tom.post(
+            f"/rooms/{room}/messages", {"content": "Hello"} | body, headers={"Idempotency-Key": key}
+        )
+        assert answer.status_code == 422 and answer.json()["error"]["details"]["path"] == "Idempotency-Key"
+    assert await history(una, room) == []
+
+
+async def test_an_answer_written_before_reading_the_last_word_can_be_held_back(desk: Desk) -> None:
+    """``expect`` is the guard against answering over somebody."""
+    tom, una, room = await two(desk)
+    seen = await say(una, room, "What do you think?")
+    await say(una, room, "Wait, never mind")
+    late = await tom.post(f"/rooms/{room}/messages", {"content": "Yes!", "expect": {"seq": seen["seq"]}})
+    assert late.status_code == 412 and late.json()["error"]["code"] == "expectation_failed"
+    assert "Yes!" not in await history(una, room)
+
+
+async def test_too_many_messages_at_once_are_told_to_wait(sqlite_url: str) -> None:
+    async with Desk.open(sqlite_url, limits={"messages_per_min": 2, "message_burst": 2}) as desk:
+        tom, una, room = await two(desk)
+        answers = [await tom.post(f"/rooms/{room}/messages", {"content": str(n)}) for n in range(4)]
+        assert [answer.status_code for answer in answers] == [201, 201, 429, 429]
+        assert int(answers[-1].headers["Retry-After"]) >= 1
+        assert (await una.post(f"/rooms/{room}/messages", {"content": "Me"})).status_code == 201
+        desk.clock.advance(61)
+        assert (await tom.post(f"/rooms/{room}/messages", {"content": "later"})).status_code == 201
+
+
+async def test_a_held_message_waits_and_a_blocked_one_is_refused(sqlite_url: str) -> None:
+    words = {"moderation_words": {"settings": {"hold": ["casino"], "block": ["bomb"]}}}
+    async with Desk.open(sqlite_url, settings=settings_for(sqlite_url, plugins=words)) as desk:
+        tom, una, room = await two(desk)
+        body = {"content": "Visit my casino", "client_id": "c-1"}
+        held = await tom.post(f"/rooms/{room}/messages", body)
+        assert held.status_code == 202
+        assert held.json()["held"] is True and held.json()["seq"] is None and held.json()["message"] is None
+        assert (await tom.post(f"/rooms/{room}/messages", body)).json() == held.json()
+        blocked = await tom.post(f"/rooms/{room}/messages", {"content": "It is a bomb"})
+        assert blocked.status_code == 422 and blocked.json()["error"]["code"] == "blocked"
+        assert await history(una, room) == [] and await history(tom, room) == []
+        assert (await una.get(f"/messages/{held.json()['id']}")).status_code == 404
+
+
+async def test_history_is_read_in_both_directions_and_around(desk: Desk) -> None:
+    tom, una, room = await two(desk)
+    sent = [await say(tom, room, f"{number}") for number in range(9)]
+    seqs = [message["seq"] for message in sent]
+    assert await history(una, room, limit=3) == ["6", "7", "8"]
+    assert await history(una, room, before=seqs[6], limit=3) == ["3", "4", "5"]
+    assert await history(una, room, after=seqs[2], limit=3) == ["3", "4", "5"]
+    assert await history(una, room, around=seqs[4], limit=3) == ["3", "4", "5"]
+    page = (await una.get(f"/rooms/{room}/messages", params={"before": seqs[6], "limit": 3})).json()
+    assert page["more_before"] and page["more_after"] and page["as_of_seq"] >= seqs[-1]
+    last = (await una.get(f"/rooms/{room}/messages")).json()
+    assert not last["more_before"] and not last["more_after"]
+    assert await history(una, room, after=2**53 - 1) == []
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        {"limit": 0},
+        {"limit": 101},
+        {"limit": "many"},
+        {"before": -1},
+        {"before": 2**53},
+        {"before": 2**64},
+        {"before": ""},
+        {"before": 1, "after": 1},
+        {"beforre": 1},
+        {"limit": "5\x00"},
+        {"limit": ["1", "2"]},
+    ],
+)
+async def test_a_question_that_makes_no_sense_is_refused(desk: Desk, query: dict[str, Any]) -> None:
+    tom, _, room = await two(desk)
+    answer = await tom.get(f"/rooms/{room}/messages", params=query)
+    assert answer.status_code == 422, answer.text
+    details = answer.json()["error"].get("details")
+    assert details is None or details["path"] in query
+
+
+async def test_an_edit_keeps_what_was_there_before(desk: Desk) -> None:
+    tom, una, room = await two(desk)
+    message = await say(tom, room, "Helo")
+    edited = await tom.call("PATCH", f"/messages/{message['id']}", json={"content": "Hello"})
+    assert edited.status_code == 200
+    assert edited.json()["content"] == "Hello" and edited.json()["edited_at"] is not None
+    assert edited.json()["seq"] == message["seq"] and edited.json()["changed_seq"] > message["changed_seq"]
+    revisions = (await tom.get(f"/messages/{message['id']}/revisions")).json()["items"]
+    assert [revision["content"] for revision in revisions] == ["Helo"]
+    assert (await una.get(f"/messages/{message['id']}/revisions")).status_code == 403
+    assert (await una.call("PATCH", f"/messages/{message['id']}", json={"content": "Mine"})).status_code == 403
+    for forged in ({"content": ""}, {"content": "x", "sender": tom.id}, {"metadata": {}}, {"pinned": True}):
+        assert (await tom.call("PATCH", f"/messages/{message['id']}", json=forged)).status_code == 422
+    theirs = await say(una, room, "Mine")
+    desk.clock.advance(1000)
+    late = await una.post("/auth/refresh", {"refresh_token": una.refresh_token})
+    una.token = late.json()["access_token"]
+    over = await una.call("PATCH", f"/messages/{theirs['id']}", json={"content": "Too late"})
+    assert over.status_code == 403 and over.json()["error"]["code"] == "window_over"
+
+
+async def test_of_a_message_taken_back_remains_that_there_was_one(desk: Desk) -> None:
+    tom, una, room = await two(desk)
+    message = await say(tom, room, "My password is swordfish", metadata={"secret": "swordfish"})
+    await una.call("PUT", f"/messages/{message['id']}/reactions/{quote('👍')}")
+    await tom.call("PATCH", f"/messages/{message['id']}", json={"content": "It is swordfish"})
+    assert (await una.call("DELETE", f"/messages/{message['id']}")).status_code == 403
+    for _ in range(2):
+        gone = await tom.call("DELETE", f"/messages/{message['id']}")
+        assert gone.status_code == 200 and gone.json()["deleted"] is True and gone.json()["content"] == ""
+    for path in (f"/messages/{message['id']}", f"/rooms/{room}/messages", f"/rooms/{room}/changes?since=0"):
+        answer = await una.get(path)
+        assert answer.status_code == 200 and "swordfish" not in answer.text and message["id"] in answer.text
+    assert (await tom.get(f"/messages/{message['id']}/revisions")).json()["items"] == []
+    assert (await una.get(f"/messages/{message['id']}/reactions")).json()["items"] == []
+    edit = await tom.call("PATCH", f"/messages/{message['id']}", json={"content": "Back"})
+    assert edit.status_code == 410 and edit.json()["error"]["code"] == "message_deleted"
+    assert (await una.call("PUT", f"/messages/{message['id']}/reactions/{quote('👍')}")).status_code == 410
+
+
+async def test_reactions_are_put_taken_back_and_listed(desk: Desk) -> None:
+    tom, una, room = await two(desk)
+    message = await say(tom, room, "Lunch?")
+    thumb = f"/messages/{message['id']}/reactions/{quote('👍')}"
+    for _ in range(2):
+        assert (await una.call("PUT", thumb)).json()["reactions"] == [{"emoji": "👍", "count": 1, "users": [una.id]}]
+    await tom.call("PUT", thumb)
+    await una.call("PUT", f"/messages/{message['id']}/reactions/:party:")
+    seen: list[tuple[str, str]] = []
+    cursor: str | None = None
+    while True:
+        query = {"limit": "1"} | ({"cursor": cursor} if cursor else {})
+        page = (await tom.get(f"/messages/{message['id']}/reactions", params=query)).json()
+        seen += [(item["user"]["name"], item["emoji"]) for item in page["items"]]
+        cursor = page["next_cursor"]
+        if cursor is None:
+            break
+    assert len(seen) == 3 and set(seen) == {("Tom", "👍"), ("Una", "👍"), ("Una", ":party:")}
+    left = (await una.call("DELETE", thumb)).json()["reactions"]
+    assert left == [{"emoji": "👍", "count": 1, "users": [tom.id]}, {"emoji": ":party:", "count": 1, "users": [una.id]}]
+    for no_emoji in ("hello", "a", "%20", "1", "<b>", "👍" * 20, "%00"):
+        answer = await una.call("PUT", f"/messages/{message['id']}/reactions/{no_emoji}")
+        assert answer.status_code == 422, no_emoji
+
+
+async def test_pins_are_the_moderators(desk: Desk) -> None:
+    tom, una, room = await two(desk)
+    message = await say(una, room, "Read this first")
+    pin = f"/messages/{message['id']}/pin"
+    assert (await una.call("PUT", pin)).status_code == 403
+    for _ in range(2):
+        assert (await tom.call("PUT", pin)).json()["pinned"] is True
+    assert [item["id"] for item in (await una.get(f"/rooms/{room}/pins")).json()["items"]] == [message["id"]]
+    assert (await tom.call("DELETE", pin)).json()["pinned"] is False
+    assert (await una.get(f"/rooms/{room}/pins")).json()["items"] == []
+
+
+async def test_a_thread_is_read_page_by_page(desk: Desk) -> None:
+    tom, una, room = await two(desk)
+    root = await say(tom, room, "Where shall we go?")
+    for number in range(3):
+        await say(una, room, f"Idea {number}", thread=root["id"])
+    await say(tom, room, "By the way")
+    first = (await tom.get(f"/messages/{root['id']}/thread", params={"limit": 2})).json()
+    assert first["root"]["thread_count"] == 3 and first["more_after"] is True
+    after = first["messages"][-1]["seq"]
+    rest = (await tom.get(f"/messages/{root['id']}/thread", params={"limit": 2, "after": after})).json()
+    found = [message["content"] for message in first["messages"] + rest["messages"]]
+    assert found == ["Idea 0", "Idea 1", "Idea 2"] and rest["more_after"] is False
+
+
+MESSAGE_ROUTES = [
+    ("GET", "/messages/{id}", None),
+    ("PATCH", "/messages/{id}", {"content": "Mine"}),
+    ("DELETE", "/messages/{id}", None),
+    ("GET", "/messages/{id}/revisions", None),
+    ("GET", "/messages/{id}/thread", None),
+    ("GET", "/messages/{id}/reactions", None),
+    ("PUT", "/messages/{id}/reactions/%F0%9F%91%8D", None),
+    ("DELETE", "/messages/{id}/reactions/%F0%9F%91%8D", None),
+    ("PUT", "/messages/{id}/pin", None),
+    ("DELETE", "/messages/{id}/pin", None),
+]
+
+
+@pytest.mark.parametrize(("method", "path", "body"), MESSAGE_ROUTES)
+async def test_a_message_one_may_not_see_answers_as_one_that_is_not_there(
+    desk: Desk, method: str, path: str, body: dict[str, str] | None
+) -> None:
+    tom, _, room = await two(desk)
+    message = await say(tom, room, "Between us")
+    eve = await desk.person("Eve", kind="agent", role="admin", tenant=await desk.other_tenant())
+    for outsider in (await desk.member("Oscar"), await desk.agent("Ana"), eve):
+        told = []
+        for id_ in (message["id"], new_id(), "not-an-id"):
+            answer = await outsider.call(method, path.format(id=id_), **({} if body is None else {"json": body}))
+            assert answer.status_code == 404, answer.text
+            told.append(answer.json())
+        assert told[0] == told[1] == told[2]
+    assert (await tom.get(f"/messages/{message['id']}")).json() == message
+
+
+class Slow:
+    """A filter that takes its time: what a sender may hang up in the middle of."""
+
+    name = "slow"
+    order = 1
+
+    def __init__(self) -> None:
+        self.asked, self.go_on = asyncio.Event(), asyncio.Event()
+
+    async def check(self, submission: Submission) -> Verdict:
+        self.asked.set()
+        await self.go_on.wait()
+        return Allow()
+
+    @hookimpl
+    def register_moderation_filters(self, settings: Any) -> list[Slow]:
+        return [self]
+
+
+async def test_a_sender_who_hangs_up_has_sent_all_the_same(sqlite_url: str) -> None:
+    """What is under way when the connection ends goes on; the retry finds it, and there is one."""
+    slow = Slow()
+    settings = settings_for(sqlite_url, moderation={"timeout_s": 30.0})
+    async with Desk.open(sqlite_url, settings=settings, plugins={"slow": slow}) as desk:
+        tom, una, room = await two(desk)
+        body = {"content": "Anybody?", "client_id": "c-9"}
+        raw = msgspec.json.encode(body)
+        _, writer = await asyncio.open_connection("127.0.0.1", int(desk.url.rpartition(":")[2]))
+        writer.write(
+            f"POST /api/v1/rooms/{room}/messages HTTP/1.1\r\nHost: desk\r\nAuthorization: Bearer {tom.token}\r\n"
+            f"Content-Type: application/json\r\nContent-Length: {len(raw)}\r\n\r\n".encode()
+            + raw
+        )
+        await asyncio.wait_for(slow.asked.wait(), 10)
+        writer.transport.abort()
+        # The server must have noticed: whoever is asked now comes after it.
+        assert (await una.get("/me")).status_code == 200
+        await asyncio.sleep(0.05)
+        slow.go_on.set()
+        async with asyncio.timeout(10):
+            while not await history(una, room):
+                await asyncio.sleep(0.02)
+        retry = await tom.post(f"/rooms/{room}/messages", body)
+        assert retry.status_code == 200 and await history(una, room) == ["Anybody?"]
