@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from deskbell.chat.keyboard import piped_lines
 from deskbell.chat.safe_text import name_of, one_line, tamed
 from deskbell.chat.screen import PROMPT, Terminal, Transcript
-from deskbell.chat.visitor import in_line, ordinal
+from deskbell.chat.visitor import VisitorTalk, in_line, ordinal
+from deskbell.client import Reconnecting
 
 
 @given(st.text())
@@ -256,3 +257,11 @@ async def test_a_chat_that_ends_does_not_wait_for_input() -> None:
     assert waiting.cancelled()
     os.close(writing)
     os.close(reading)
+
+
+def test_a_lost_line_is_told_once_however_many_attempts_it_takes() -> None:
+    out = io.StringIO()
+    talk = VisitorTalk(Transcript(out))
+    for attempt in range(3):
+        talk.on_event(Reconnecting(in_s=attempt, code=1006, reason=""))
+    assert out.getvalue() == "· Reconnecting - your messages are kept\n"
