@@ -224,7 +224,8 @@ async def _checked(
                 return stored
             if stored is not None:
                 raise Blocked(rule=verdict.reason)
-            return await _hold(ports, actor, place, draft, client_id, digest, verdict.reason, verdict.filter or "")
+            kept = replace(draft, content=verdict.text, mentions=mentions, reply_to=reply_to or thread)
+            return await _hold(ports, actor, place, kept, client_id, digest, verdict.reason, verdict.filter or "")
         content = verdict.text
     return NewMessage(
         tenant=actor.tenant,

@@ -293,6 +293,8 @@ class Change:
         client_id: str | None = None,
         metadata: dict[str, Any] | None = None,
         request_hash: bytes = b"",
+        reply_to: MessageId | None = None,
+        mentions: list[UserId] | None = None,
     ) -> Message:
         """Put a message that belongs to this change: what the platform says of it, an approved one.
 
@@ -311,6 +313,8 @@ class Change:
             content=content,
             created_at=from_us(self.now_us),
             metadata=metadata or {},
+            reply_to=reply_to,
+            mentions=mentions or [],
         )
         await self.tx.insert_many(
             "messages", INSERT_MESSAGE, [message_row(self.tenant, message, request_hash, self.now_us)]

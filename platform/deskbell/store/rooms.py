@@ -20,6 +20,21 @@ _WITH_USER = "JOIN users u ON u.tenant_id = p.tenant_id AND u.id = p.user_id"
 COUNTED_TO = 100
 """Unread counts stop here; a client shows "99+"."""
 
+# Both look at a bounded number of rows, however far behind a reader is: the first unread messages are
+# counted, and among the newest a mention is looked for.
+_NOT_READ = (
+    "FROM messages m WHERE m.tenant_id = p.tenant_id AND m.room_id = p.room_id AND m.seq > p.last_read_seq"
+    " AND m.seq > p.visible_from AND m.deleted_at IS NULL"
+)
+_UNREAD = (
+    f"(SELECT count(*) FROM (SELECT 1 AS one {_NOT_READ} AND m.sender_id <> p.user_id AND m.kind <> 'system'"
+    f" ORDER BY m.seq LIMIT {COUNTED_TO}) AS counted)"
+)
+_MENTIONED = (
+    f"(SELECT count(*) FROM (SELECT m.mentions {_NOT_READ} ORDER BY m.seq DESC LIMIT {5 * COUNTED_TO}) AS newest"
+    " WHERE newest.mentions LIKE $4)"
+)
+
 _LAST_ID = RoomId("ffffffff-ffff-ffff-ffff-ffffffffffff")
 
 PRIVILEGED_ROLES = ("owner", "admin", "moderator", "agent", "bot")
@@ -240,13 +255,7 @@ async def inbox(
         f"SELECT {rows.ROOM_COLUMNS}, p.role AS p_role, p.state AS p_state, p.visible_from AS p_visible_from,"
         " p.muted_until AS p_muted_until, p.changed_seq AS p_changed_seq, p.joined_at AS p_joined_at,"
         " p.last_read_seq AS p_read, p.last_delivered_seq AS p_delivered, p.unread_from AS p_unread_from,"
-        " (SELECT count(*) FROM (SELECT 1 AS one FROM messages m WHERE m.tenant_id = p.tenant_id"
-        "  AND m.room_id = p.room_id AND m.seq > p.last_read_seq AND m.seq > p.visible_from"
-        "  AND m.sender_id <> p.user_id AND m.deleted_at IS NULL AND m.kind <> 'system'"
-        f"  LIMIT {COUNTED_TO}) AS counted) AS unread,"
-        " (SELECT count(*) FROM (SELECT 1 AS one FROM messages m WHERE m.tenant_id = p.tenant_id"
-        "  AND m.room_id = p.room_id AND m.seq > p.last_read_seq AND m.seq > p.visible_from AND m.deleted_at IS NULL"
-        "  AND m.mentions LIKE $4 LIMIT 1) AS counted) AS mentioned"
+        f" {_UNREAD} AS unread, {_MENTIONED} AS mentioned"
         " FROM participants p JOIN rooms r ON r.tenant_id = p.tenant_id AND r.id = p.room_id"
         " WHERE p.tenant_id = $1 AND p.user_id = $2 AND p.state = 'joined'"
         " AND (r.active_at < $5 OR (r.active_at = $5 AND r.id < $7)) AND r.changed_at >= $6"
@@ -278,12 +287,7 @@ async def inbox(
 async def unread(db: Queries, tenant: TenantId, room: RoomId, user: UserId) -> tuple[int, bool]:
     """What ``user`` has not read in one room, and whether they are mentioned in it."""
     row = await db.fetchrow(
-        "SELECT (SELECT count(*) FROM (SELECT 1 AS one FROM messages m WHERE m.tenant_id = p.tenant_id"
-        " AND m.room_id = p.room_id AND m.seq > p.last_read_seq AND m.seq > p.visible_from AND m.sender_id <> p.user_id"
-        f" AND m.deleted_at IS NULL AND m.kind <> 'system' LIMIT {COUNTED_TO}) AS counted) AS unread,"
-        " (SELECT count(*) FROM (SELECT 1 AS one FROM messages m WHERE m.tenant_id = p.tenant_id"
-        " AND m.room_id = p.room_id AND m.seq > p.last_read_seq AND m.seq > p.visible_from AND m.deleted_at IS NULL"
-        " AND m.mentions LIKE $4 LIMIT 1) AS counted) AS mentioned"
+        f"SELECT {_UNREAD} AS unread, {_MENTIONED} AS mentioned"
         " FROM participants p WHERE p.tenant_id = $1 AND p.room_id = $2 AND p.user_id = $3",
         tenant,
         room,

@@ -16,6 +16,7 @@ from deskbell.server.rest import (
     errors,
     health,
     messages,
+    moderation,
     openapi,
     participants,
     rooms,
@@ -27,7 +28,7 @@ from deskbell.server.rest.routes import PREFIX
 __all__ = ["PREFIX", "openapi_of", "register"]
 
 _DOCUMENT = "deskbell_openapi"
-NOUNS = (auth, rooms, participants, messages, sync, support, cases, agents)
+NOUNS = (auth, rooms, participants, messages, sync, support, cases, agents, moderation)
 
 
 def register(app: Quart, edge: Edge) -> None:
