@@ -82,8 +82,7 @@ def of_http(error: HTTPException) -> DeskbellError:
     match error.code:
         case 400:
             return Malformed("The request is not understood.")
-        case 404 | 301 | 302 | 307 | 308:
-            # A redirect would be to another spelling of the address; only one is right.
+        case 404:
             return NotFound("There is no such address. /api/v1/docs lists them all.")
         case 405:
             return MethodNotAllowed()
@@ -137,4 +136,6 @@ def register(app: Quart, prefix: str) -> None:
                     response.headers["Allow"] = value
         return response
 
+    # Of several spellings of an address one is right; the others are not led to it.
+    app.url_map.merge_slashes = False
     app.register_error_handler(HTTPException, refused)

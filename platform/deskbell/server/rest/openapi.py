@@ -38,6 +38,7 @@ _NOUNS = {
     "support": "Conversations between visitors, the assistant and agents.",
     "cases": "Escalations, for agents.",
     "agents": "Being there.",
+    "moderation": "What filters kept back.",
     "health": "For operators.",
 }
 _STATUS = {
@@ -79,7 +80,8 @@ class Provider(OpenAPIProvider):
         document["components"]["schemas"] = {
             name: schema for name, schema in sorted(components.items()) if name not in queries
         }
-        document["tags"] = [{"name": noun, "description": text} for noun, text in _NOUNS.items()]
+        nouns = dict.fromkeys([*_NOUNS, *(promise.noun for promise in promises)])
+        document["tags"] = [{"name": noun, "description": _NOUNS.get(noun, "")} for noun in nouns]
         return document
 
     def generate_rules(self) -> Iterable[Rule]:
