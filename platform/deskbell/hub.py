@@ -16,14 +16,14 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 import msgspec
 import structlog
 
 from deskbell.clock import Clock
-from deskbell.errors import NotFound
+from deskbell.errors import Conflict, DeskbellError, NotFound
 from deskbell.ids import ConnectionId, RoomId, TenantId, UserId
 from deskbell.model.policy import Policy
 from deskbell.model.records import Actor, Channel, Membership, Message, Participant, PublicUser, RoomState
@@ -40,15 +40,20 @@ REORDER_S = 0.05
 HEAL_AGAIN_S = 0.5
 SLICE = 500
 RECENT = 64
+MAX_HELD = 1000
 SHARED_PAGE_S = 1.0
+SHARED_PAGES = 16
 JOINED_BYTES = 60_000
 INBOX_EVERY_S = 0.5
 BUSY_ROOM = 200
 TIPS_EVERY_S = 10.0
+TYPING_NAMES = 5
+TYPING_S = 10.0
 
 _message_frame = msgspec.json.Decoder(frames.MessageFrame)
 _participant_frame = msgspec.json.Decoder(frames.ParticipantFrame)
 _room_frame = msgspec.json.Decoder(frames.RoomFrame)
+_typing_frame = msgspec.json.Decoder(frames.TypingFrame)
 
 
 # Told to the platform's own parts over the bus, to no socket.
@@ -87,9 +92,9 @@ class Connection:
 
 
 class Subscription:
-    """A socket's place in a room's stream. ``live`` once it is sent what comes; ``over`` once it ended."""
+    """A socket's place in a room's stream. ``live`` once it is sent what comes; ``over`` once it ended, and ``why``."""
 
-    __slots__ = ("connection", "live", "over", "place", "stream", "takes_part", "visible_from", "write")
+    __slots__ = ("connection", "live", "over", "place", "stream", "takes_part", "visible_from", "why", "write")
 
     def __init__(self, connection: Connection, stream: Stream) -> None:
         self.connection = connection
@@ -101,6 +106,7 @@ class Subscription:
         self.visible_from = 0
         self.live = False
         self.over = False
+        self.why: DeskbellError = Conflict("This subscription was ended before it began.")
 
 
 class Stream:
@@ -109,10 +115,12 @@ class Stream:
     __slots__ = (
         "backlog",
         "epoch",
+        "fan_out",
         "healing",
         "held",
         "owner_version",
         "pages",
+        "passing",
         "policy",
         "recent",
         "room",
@@ -121,6 +129,7 @@ class Stream:
         "tenant",
         "timer",
         "tip",
+        "typing",
         "waiting",
         "writers",
     )  # fmt: skip
@@ -140,11 +149,27 @@ class Stream:
         self.held: dict[int, Event] = {}
         self.timer: asyncio.TimerHandle | None = None
         self.healing = False
+        # What is being told to a large room, slice by slice, and by which task; None: nothing is.
         self.backlog: deque[Event] | None = None
+        self.fan_out: asyncio.Task[None] | None = None
+        self.passing = 0
         # The last events told, one after the other without a hole.
         self.recent: deque[Event] = deque(maxlen=RECENT)
-        # Pages read a moment ago, for others who ask the same: {(since, bound): (when, page)}.
-        self.pages: dict[tuple[int | None, int], tuple[float, asyncio.Future[pages.Page | None]]] = {}
+        # Pages read a moment ago, for others who ask the same: {(since, bound): (tip when asked, page)}.
+        self.pages: dict[tuple[int | None, int], tuple[int, asyncio.Task[pages.Page | None]]] = {}
+        # Of a counted roster, whose names are shown as typing, and until when.
+        self.typing: dict[str, float] = {}
+
+    @property
+    def told(self) -> int:
+        """The number at which every live socket is, or will be when the slices under way are written."""
+        assert self.seq is not None
+        return self.seq if self.backlog is None else self.passing
+
+    @property
+    def known(self) -> int:
+        """The greatest number this process has heard of."""
+        return max(self.tip, self.seq or 0)
 
 
 class _Own:
@@ -171,26 +196,55 @@ class _Own:
 
 
 class _Unread:
-    """What a user has not read in a room; ``count`` is None until somebody asks the store."""
+    """What a user has not read in a room; ``count`` is None until somebody asks the store.
 
-    __slots__ = ("count", "mentioned", "seq")
+    ``seq``: the room's tip as far as they were told. ``as_of``: what ``count`` has counted.
+    ``last``: the number of the last message that came while they were in the room.
+    """
 
-    def __init__(self) -> None:
+    __slots__ = ("as_of", "asked", "count", "last", "mentioned", "seq")
+
+    def __init__(self, seq: int) -> None:
         self.count: int | None = None
         self.mentioned = False
-        self.seq = 0
+        self.seq = seq
+        self.as_of = 0
+        self.last = 0
+        self.asked = 0
+
+
+class _Preview:
+    """The last message of a room, for inboxes. ``seen``: up to where nothing that changed it was missed."""
+
+    __slots__ = ("_frame", "_message", "number", "seen")
+
+    def __init__(self, number: int, frame: bytes) -> None:
+        self.number = self.seen = number
+        self._frame = frame
+        self._message: Message | None = None
+
+    @property
+    def message(self) -> Message:
+        if self._message is None:
+            self._message = last_message(self._frame)
+        return self._message
+
+    def changed(self, message: Message) -> None:
+        if message.id == self.message.id and message.changed_seq > self.message.changed_seq:
+            self._message = message
 
 
 class Person:
-    """A user with at least one socket here, and the rooms they are in."""
+    """A user with at least one socket here, and the rooms they are in; ``gone``: those they were in."""
 
-    __slots__ = ("connections", "dirty", "rooms", "tenant", "user")
+    __slots__ = ("connections", "dirty", "gone", "rooms", "tenant", "user")
 
     def __init__(self, tenant: TenantId, user: UserId) -> None:
         self.tenant = tenant
         self.user = user
         self.connections: dict[ConnectionId, Connection] = {}
         self.rooms: dict[RoomId, _Unread] = {}
+        self.gone: set[RoomId] = set()
         self.dirty: set[RoomId] = set()
 
 
@@ -213,6 +267,8 @@ class Hub:
         self._prepare = prepare
         self._heartbeat_s = heartbeat_s
         self._silence_s = silence_s
+        self._slots = max(1, int(heartbeat_s))
+        self._slot = 0
         self._ping = prepare(frames.encode(frames.Ping()))
         self._streams: dict[tuple[TenantId, RoomId], Stream] = {}
         self._people: dict[tuple[TenantId, UserId], Person] = {}
@@ -221,10 +277,10 @@ class Hub:
         self._followers: dict[tuple[TenantId, RoomId], dict[UserId, Person]] = {}
         self._connections: dict[ConnectionId, Connection] = {}
         self._dirty: set[Person] = set()
-        self._last: dict[tuple[TenantId, RoomId], bytes] = {}
+        self._previews: dict[tuple[TenantId, RoomId], _Preview] = {}
         self._told_at: dict[tuple[TenantId, RoomId], float] = {}
         self._moved: set[Stream] = set()
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Task[Any]] = set()
         self._loops: list[asyncio.Task[None]] = []
         self.deliveries = 0
         self.heals = 0
@@ -235,9 +291,9 @@ class Hub:
 
     def start(self) -> None:
         self._loops = [
-            asyncio.create_task(self._beat(), name="hub-heartbeat"),
-            asyncio.create_task(self._tell_tips(), name="hub-tips"),
-            asyncio.create_task(self._tell_inboxes(), name="hub-inbox"),
+            asyncio.create_task(self._every(self._heartbeat_s / self._slots, self._beat), name="hub-heartbeat"),
+            asyncio.create_task(self._every(TIPS_EVERY_S, self._tell_tips), name="hub-tips"),
+            asyncio.create_task(self._every(INBOX_EVERY_S, self._tell_inboxes), name="hub-inbox"),
         ]
 
     async def close(self) -> None:
@@ -247,6 +303,15 @@ class Hub:
         for stream in self._streams.values():
             if stream.timer is not None:
                 stream.timer.cancel()
+
+    async def _every(self, seconds: float, work: Callable[[], Awaitable[None]]) -> None:
+        while True:
+            await asyncio.sleep(seconds)
+            try:
+                await work()
+            except Exception:
+                # One odd socket or room must not stop the clock of all others.
+                log.exception("hub_clock_failed", work=work.__name__)
 
     def epoch_of(self, number: int) -> str:
         """A room's epoch as clients see it: its own, and which life of the store this is."""
@@ -279,15 +344,32 @@ class Hub:
         if actor.is_staff:
             self._staff.setdefault(actor.tenant, {})[connection.id] = connection
 
-    def follow(self, tenant: TenantId, user: UserId, room_ids: Iterable[RoomId]) -> None:
-        """Which rooms a user is in: they hear of new messages there, subscribed or not."""
+    def follow(self, tenant: TenantId, user: UserId, tips: Mapping[RoomId, int]) -> None:
+        """Which rooms a user is in, with their ``seq``: they hear of new messages there, subscribed or not.
+
+        What they have left while this was being read is left.
+        """
         person = self._people.get((tenant, user))
         if person is None:
             return
-        for room_id in room_ids:
-            if room_id not in person.rooms:
-                person.rooms[room_id] = _Unread()
+        for room_id, seq in tips.items():
+            if room_id not in person.rooms and room_id not in person.gone:
+                person.rooms[room_id] = _Unread(seq)
                 self._followers.setdefault((tenant, room_id), {})[user] = person
+
+    def renew(self, connection: Connection, actor: Actor) -> None:
+        """A socket has a new token; what its user may do in the tenant may have changed with it."""
+        self._unstaff(connection)
+        connection.actor = actor
+        if actor.is_staff and connection.id in self._connections:
+            self._staff.setdefault(actor.tenant, {})[connection.id] = connection
+
+    def _unstaff(self, connection: Connection) -> None:
+        tenant = connection.actor.tenant
+        staff = self._staff.get(tenant, {})
+        staff.pop(connection.id, None)
+        if not staff:
+            self._staff.pop(tenant, None)
 
     def rooms_of(self, tenant: TenantId, user: UserId) -> list[RoomId]:
         person = self._people.get((tenant, user))
@@ -300,11 +382,7 @@ class Hub:
         actor = connection.actor
         for room_id in list(connection.rooms):
             self.unsubscribe(connection, room_id)
-        if actor.is_staff:
-            staff = self._staff.get(actor.tenant, {})
-            staff.pop(connection.id, None)
-            if not staff:
-                self._staff.pop(actor.tenant, None)
+        self._unstaff(connection)
         person = self._people.get((actor.tenant, actor.id))
         if person is None:
             return
@@ -322,7 +400,7 @@ class Hub:
             followers.pop(person.user, None)
             if not followers:
                 del self._followers[key]
-                self._last.pop(key, None)
+                self._previews.pop(key, None)
                 self._told_at.pop(key, None)
 
     # subscribing
@@ -358,15 +436,19 @@ class Hub:
         ``member`` is the reader's own place; None for staff who look on.
 
         Raises:
-            NotFound: The room is gone; the subscription ended.
+            NotFound: The room is gone, or they may no longer be in it; the subscription ended.
+            Conflict: The socket itself ended it before it began.
         """
         connection, stream = subscription.connection, subscription.stream
         subscription.visible_from = member.visible_from if member is not None else 0
         subscription.takes_part = member is not None
         stream.policy = policy
         page = await self._page(subscription, since)
+        count = page.participant_count
+        if count is None:
+            count = await rooms.participant_count(self._db, stream.tenant, stream.room)
         if subscription.over:
-            return
+            raise subscription.why
         if since is not None and not self._may_resume(subscription, page, since, epoch):
             self.resets += 1
             self._end(subscription)
@@ -385,8 +467,8 @@ class Hub:
             recovered=since is not None,
             messages=page.messages,
             participants=own.among(page.participants, since or 0),
-            participant_count=page.participant_count or 0,
-            state=self._state(page),
+            participant_count=count,
+            state=rows.room_state(page.room, self._channels[page.room.channel_type]),
             reads=own.marks(page.reads),
             more=page.more,
         )
@@ -412,14 +494,38 @@ class Hub:
             # No await between looking at the stream and joining it: nothing can slip through.
             if not page.more and self._go_live(subscription, page.seq):
                 return
-            since = page.seq
-            page = await self._page(subscription, since)
+            since, known = page.seq, stream.known
+            next_page = await self._next_page(subscription, since)
             if subscription.over:
                 return
-            if page.seq < since:
-                self._reset(stream, page.room.epoch)
+            if next_page is None or next_page.seq < since or (not next_page.more and next_page.seq < known):
+                # The store has less than was told, or nothing at all any more: it was restored, or purged.
+                self._reset(stream, 0 if next_page is None else next_page.room.epoch)
                 return
+            page = next_page
             frame = self._framed(self._changes(page, since, own))
+
+    async def _catch_up_from(self, subscription: Subscription, since: int) -> None:
+        """The same for a socket that was live until ``since``."""
+        page = await self._next_page(subscription, since)
+        if subscription.over:
+            return
+        if page is None or page.seq < since:
+            self._reset(subscription.stream, 0 if page is None else page.room.epoch)
+            return
+        await self._catch_up(subscription, page, self._framed(self._changes(page, since)))
+
+    async def _next_page(self, subscription: Subscription, since: int) -> pages.Page | None:
+        """A page for somebody who was told they are subscribed: while the store is away, they wait. None: no room."""
+        while True:
+            try:
+                return await self._page(subscription, since)
+            except NotFound:
+                return None
+            except StoreError:
+                await asyncio.sleep(HEAL_AGAIN_S)
+                if subscription.over:
+                    return None
 
     async def _page(self, subscription: Subscription, since: int | None) -> pages.Page:
         """One page, read once for all sockets that ask for the same at about the same time."""
@@ -428,27 +534,41 @@ class Hub:
         assert policy is not None
         bound = subscription.visible_from if policy.history == "since_join" else 0
         key = (since, bound)
-        now = asyncio.get_running_loop().time()
         shared = stream.pages.get(key)
-        if shared is not None:
-            at, reading = shared
-            fresh = now - at < SHARED_PAGE_S and not reading.cancelled()
-            if fresh and reading.done():
-                known = reading.result() if reading.exception() is None else None
-                fresh = known is not None and max(stream.seq or 0, stream.tip) <= known.seq
-            if not fresh:
-                shared = None
-        if shared is None:
-            for old in [k for k, (at, _) in stream.pages.items() if now - at >= SHARED_PAGE_S]:
-                del stream.pages[old]
-            reading = asyncio.ensure_future(self._read(stream, policy, since, bound))
-            stream.pages[key] = (now, reading)
+        if shared is None or not self._still_good(stream, *shared):
+            reading = asyncio.create_task(self._read(stream, policy, since, bound), name=f"page {stream.room}")
+            self._tasks.add(reading)
+            reading.add_done_callback(self._tasks.discard)
+            while len(stream.pages) >= SHARED_PAGES:
+                del stream.pages[next(iter(stream.pages))]
+            shared = stream.pages[key] = (stream.known, reading)
+            asyncio.get_running_loop().call_later(SHARED_PAGE_S, self._forget_page, stream, key, reading)
         # Whoever goes away must not take the page from the others.
-        page = await asyncio.shield(reading)
+        try:
+            page = await asyncio.shield(shared[1])
+        except StoreError:
+            self._forget_page(stream, key, shared[1])
+            raise
         if page is None:
-            self._end(subscription)
+            self._end(subscription, NotFound())
             raise NotFound()
         return page
+
+    def _still_good(self, stream: Stream, known: int, reading: asyncio.Task[pages.Page | None]) -> bool:
+        """Whoever asks now must find in a page what was heard of until now: their own last message, for one."""
+        if known >= stream.known:
+            return not reading.cancelled()
+        if not reading.done() or reading.cancelled() or reading.exception() is not None:
+            return False
+        page = reading.result()
+        return page is not None and page.room.seq >= stream.known
+
+    def _forget_page(
+        self, stream: Stream, key: tuple[int | None, int], reading: asyncio.Task[pages.Page | None]
+    ) -> None:
+        shared = stream.pages.get(key)
+        if shared is not None and shared[1] is reading:
+            del stream.pages[key]
 
     async def _read(self, stream: Stream, policy: Policy, since: int | None, bound: int) -> pages.Page | None:
         self.reads += 1
@@ -482,34 +602,42 @@ class Hub:
                 return False
             stream.seq = stream.tip = seq
             self._release(stream)
-        if seq < stream.seq and not self._replay(subscription, seq):
-            return False
         if seq > stream.seq:
-            stream.waiting.append((seq, subscription))
             stream.tip = max(stream.tip, seq)
             self._expect(stream)
-        else:
-            subscription.live = True
-            stream.writers = None
-        return True
+        return self._level(subscription, seq)
 
-    def _replay(self, subscription: Subscription, seq: int) -> bool:
-        """Bring a socket level from what was told a moment ago; in a busy room a page is never new enough."""
+    def _level(self, subscription: Subscription, seq: int) -> bool:
+        """Make a socket live that is at ``seq``, replaying what was told since. False: that is too long ago.
+
+        In a busy room a page is never new enough, so it is the replay that ends the catching up. While
+        a large room is being told something, one joins where the slices under way will have left everybody.
+        """
         stream = subscription.stream
-        if stream.backlog is not None or not stream.recent or stream.recent[0].seq > seq + 1:
-            return False
-        missed = [event for event in stream.recent if event.seq > seq]
+        told = stream.told
+        if seq > told:
+            stream.waiting.append((seq, subscription))
+            return True
+        if seq < told:
+            if not stream.recent or stream.recent[0].seq > seq + 1:
+                return False
+            missed = [event for event in stream.recent if seq < event.seq <= told]
+            subscription.live = True
+            self._write(stream, [subscription], self._joined(stream, missed), missed)
         subscription.live = True
-        self._write(stream, [subscription], self._joined(stream, missed), missed)
+        stream.writers = None
         return True
 
-    def unsubscribe(self, connection: Connection, room_id: RoomId) -> None:
+    def unsubscribe(self, connection: Connection, room_id: RoomId, why: DeskbellError | None = None) -> None:
+        """End a socket's subscription; ``why`` is what one still waiting for its first page is answered."""
         subscription = connection.rooms.get(room_id)
         if subscription is not None:
-            self._end(subscription)
+            self._end(subscription, why)
 
-    def _end(self, subscription: Subscription) -> None:
+    def _end(self, subscription: Subscription, why: DeskbellError | None = None) -> None:
         stream, connection = subscription.stream, subscription.connection
+        if why is not None and not subscription.over:
+            subscription.why = why
         subscription.over = True
         subscription.live = False
         if connection.rooms.get(stream.room) is subscription:
@@ -540,23 +668,33 @@ class Hub:
                 else:
                     if stream is not None:
                         self._durable(event, stream, touched)
+                    room = (event.tenant, RoomId(event.key))
+                    preview = self._previews.get(room)
+                    if preview is not None and event.seq == preview.seen + 1:
+                        preview.seen = event.seq
                     if event.counts:
-                        counted.setdefault((event.tenant, RoomId(event.key)), []).append(event)
+                        counted.setdefault(room, []).append(event)
+                    elif event.kind == "message":
+                        self._recount(room, event)
                 if event.kind == "participant":
-                    # After the stream has its event: who is thrown out is not told of it.
+                    # First what came before, and that they go: it is the last they hear of the room.
                     self._flush(touched)
+                    self._count_all(counted)
                     self._place_changed(event)
             elif event.topic == "user":
                 self._to_user(event)
             else:
                 self._to_staff(event)
         self._flush(touched)
-        for room, new in counted.items():
-            self._count(room, new)
+        self._count_all(counted)
 
     def _durable(self, event: Event, stream: Stream, touched: dict[Stream, list[Event]]) -> None:
         if event.seq > stream.tip:
             stream.tip = event.seq
+        if event.kind == "room":
+            # Known at once, also while it waits for what is missing: a relieved bot is silent from here on.
+            state = _room_frame.decode(event.frame).state
+            stream.owner_version = max(stream.owner_version, state.owner_version)
         if stream.seq is None:
             # Somebody is reading their first page; it, or the next, will hold this.
             return
@@ -569,7 +707,8 @@ class Hub:
                 self._flush(touched)
                 self._admit(stream)
         elif event.seq > stream.seq:
-            stream.held[event.seq] = event
+            if len(stream.held) < MAX_HELD:
+                stream.held[event.seq] = event  # of more than that the store knows as well
             self._expect(stream)
 
     def _take_held(self, stream: Stream, into: list[Event]) -> None:
@@ -593,19 +732,15 @@ class Hub:
         self._admit(stream)
 
     def _admit(self, stream: Stream) -> None:
-        """Make live who waited for the stream to reach their snapshot."""
+        """Make live who waited for the stream to reach their snapshot; it may have gone past it at one stroke."""
         if not stream.waiting or stream.seq is None:
             return
-        still: list[tuple[int, Subscription]] = []
-        for seq, subscription in stream.waiting:
+        waiting, stream.waiting = stream.waiting, []
+        for seq, subscription in waiting:
             if subscription.over:
                 continue
-            if seq <= stream.seq:
-                subscription.live = True
-                stream.writers = None
-            else:
-                still.append((seq, subscription))
-        stream.waiting = still
+            if not self._level(subscription, seq):
+                self._spawn(self._catch_up_from(subscription, seq), f"catch up {stream.room}")
 
     def _flush(self, touched: dict[Stream, list[Event]]) -> None:
         for stream, events in touched.items():
@@ -615,17 +750,14 @@ class Hub:
     def _tell(self, stream: Stream, events: Sequence[Event]) -> None:
         self._moved.add(stream)
         stream.recent.extend(events)
-        for event in events:
-            if event.kind == "room":
-                state = _room_frame.decode(event.frame).state
-                stream.owner_version = max(stream.owner_version, state.owner_version)
         if stream.writers is None:
             stream.writers = [sub for sub in stream.subscriptions.values() if sub.live]
         if stream.backlog is not None:
             stream.backlog.extend(events)
         elif len(stream.writers) > SLICE:
             stream.backlog = deque(events)
-            self._spawn(self._tell_many(stream), f"fan-out {stream.room}")
+            stream.passing = events[0].seq - 1
+            stream.fan_out = self._spawn(self._tell_many(stream), f"fan-out {stream.room}")
         else:
             self._write(stream, stream.writers, self._joined(stream, events), events)
 
@@ -669,16 +801,21 @@ class Hub:
     async def _tell_many(self, stream: Stream) -> None:
         """A large room, in slices, so that one busy room does not hold up the others."""
         assert stream.backlog is not None
-        while stream.backlog:
-            events = list(stream.backlog)
-            to = [sub for sub in stream.subscriptions.values() if sub.live]
-            joined = self._joined(stream, events)
-            for start in range(0, len(to), SLICE):
-                self._write(stream, to[start : start + SLICE], joined, events)
-                await asyncio.sleep(0)
-            for _ in events:
-                stream.backlog.popleft()
-        stream.backlog = None
+        try:
+            while stream.backlog:
+                events = list(stream.backlog)
+                stream.passing = events[-1].seq
+                to = [sub for sub in stream.subscriptions.values() if sub.live]
+                joined = self._joined(stream, events)
+                for start in range(0, len(to), SLICE):
+                    self._write(stream, to[start : start + SLICE], joined, events)
+                    await asyncio.sleep(0)
+                for _ in events:
+                    stream.backlog.popleft()
+                self._admit(stream)
+        finally:
+            stream.backlog = stream.fan_out = None
+        self._admit(stream)
 
     # holes
 
@@ -700,60 +837,74 @@ class Hub:
         self.heals += 1
         again = False
         try:
+            if stream.fan_out is not None:
+                # What is being told comes first: a page that overtakes it would make new messages look changed.
+                await asyncio.wait({stream.fan_out})
             await self._heal_pages(stream)
         except StoreError:
             again = True
         finally:
             stream.healing = False
-            if stream.seq is not None:
+            if stream.seq is not None and stream.subscriptions:
                 self._release(stream)
-        if again or (stream.seq is not None and (stream.held or stream.tip > stream.seq)):
+        if stream.timer is not None or not stream.subscriptions or stream.seq is None:
+            return
+        if again or stream.held or stream.tip > stream.seq:
             stream.timer = asyncio.get_running_loop().call_later(HEAL_AGAIN_S, self._start_healing, stream)
 
     async def _heal_pages(self, stream: Stream) -> None:
         while stream.subscriptions and stream.seq is not None:
-            policy, since = stream.policy, stream.seq
+            policy, since, heard_of = stream.policy, stream.seq, max(stream.held, default=0)
             assert policy is not None
             page = await self._read(stream, policy, since, 0)
-            if page is None or page.seq < since:
-                # The store has less than we have told: it was restored. Everybody starts anew.
+            if not stream.subscriptions:
+                return
+            if page is None or page.room.seq < max(since, heard_of) or page.room.seq - since > pages.MAX_BEHIND:
+                # The store has less than was told: it was restored. Or it has far more. Everybody starts anew.
                 self._reset(stream, page.room.epoch if page is not None else 0)
                 return
-            live = [sub for sub in stream.subscriptions.values() if sub.live]
             if policy.history == "since_join":
                 # Each has a bound of their own: they catch up one by one, and come back when level.
-                for subscription in live:
+                for subscription in [sub for sub in stream.subscriptions.values() if sub.live]:
                     subscription.live = False
                     self._spawn(self._catch_up_from(subscription, since), f"catch up {stream.room}")
             else:
-                frame = self._framed(self._changes(page, since))
-                for subscription in live:
-                    subscription.write(frame)
+                await self._write_all(stream, self._framed(self._changes(page, since)))
             stream.writers = None
             stream.owner_version = max(stream.owner_version, page.room.owner_version)
             stream.seq = page.seq
             stream.recent.clear()
+            # What changed there may be what somebody's inbox shows.
+            self._previews.pop((stream.tenant, stream.room), None)
             self._moved.add(stream)
             self._admit(stream)
             if not page.more:
                 stream.tip = max(page.room.seq, max(stream.held, default=0))
                 return
 
-    async def _catch_up_from(self, subscription: Subscription, since: int) -> None:
-        page = await self._page(subscription, since)
-        if not subscription.over:
-            await self._catch_up(subscription, page, self._framed(self._changes(page, since)))
+    async def _write_all(self, stream: Stream, frame: bytes) -> None:
+        """To every live socket, in slices; also to those that came to the same place meanwhile."""
+        told: set[Subscription] = set()
+        while True:
+            to = [sub for sub in stream.subscriptions.values() if sub.live and sub not in told]
+            for subscription in to[:SLICE]:
+                subscription.write(frame)
+            if len(to) <= SLICE:
+                return
+            told.update(to[:SLICE])
+            await asyncio.sleep(0)
 
     def _reset(self, stream: Stream, epoch: int) -> None:
         self.resets += 1
         frame = self._framed(frames.Reset(room=stream.room, epoch=self.epoch_of(epoch)))
         for subscription in list(stream.subscriptions.values()):
             subscription.connection.out.write(frame)
-            self._end(subscription)
+            self._end(subscription, Conflict("This room starts anew. Subscribe again without since."))
 
     def on_tips(self, tips: Iterable[tuple[TenantId, RoomId, int, int]]) -> None:
         """What the store says of rooms that moved: ``(tenant, room, seq, epoch)``. A lost last message heals here."""
         for tenant, room_id, seq, epoch in tips:
+            self._moved_unseen(tenant, room_id, seq)
             stream = self._streams.get((tenant, room_id))
             if stream is None or stream.seq is None:
                 continue
@@ -785,10 +936,27 @@ class Hub:
             return
         if event.owner_version and event.owner_version < stream.owner_version:
             return  # a bot that has not heard yet that it was relieved
+        if event.kind == "typing" and self._too_many_typing(event, stream):
+            return
         frame = self._prepare(event.frame)
         for subscription in stream.subscriptions.values():
             if subscription.live and subscription.connection.actor.id != event.sender:
                 subscription.connection.out.write_ephemeral(frame)
+
+    def _too_many_typing(self, event: Event, stream: Stream) -> bool:
+        """In a room too large for a roster only the first few names are shown as typing."""
+        if stream.policy is None or stream.policy.roster == "listed":
+            return False
+        now = asyncio.get_running_loop().time()
+        stream.typing = {user: until for user, until in stream.typing.items() if until > now}
+        shown = event.sender in stream.typing
+        if not _typing_frame.decode(event.frame).on:
+            stream.typing.pop(event.sender, None)
+            return not shown
+        if not shown and len(stream.typing) >= TYPING_NAMES:
+            return True
+        stream.typing[event.sender] = now + TYPING_S
+        return False
 
     def _to_user(self, event: Event) -> None:
         person = self._people.get((event.tenant, UserId(event.key)))
@@ -815,132 +983,179 @@ class Hub:
                 subscription.place = None  # another role, muted, here at last: the edge asks again
                 subscription.takes_part = participant.state == "joined"
         if participant.state == "joined":
-            self.follow(event.tenant, user, [room_id])
+            person.gone.discard(room_id)
+            self.follow(event.tenant, user, {room_id: participant.changed_seq})
             return
+        person.gone.add(room_id)
         if person.rooms.pop(room_id, None) is not None:
             self._unfollow(person, room_id)
             person.dirty.discard(room_id)
         frame = self._framed(
             frames.Inbox(room=room_id, seq=participant.changed_seq, unread=0, mentioned=False, removed=True)
         )
+        stream = self._streams.get((event.tenant, room_id))
+        owned = stream is not None and stream.policy is not None and stream.policy.owned
         for connection in person.connections.values():
-            if not connection.actor.is_staff:
-                # Staff keep watching support rooms they have left; a room they may not see ends at the next question.
-                self.unsubscribe(connection, room_id)
+            # Staff who leave a support room go on watching it from behind the counter, unless they were banned.
+            if not (owned and connection.actor.is_staff and participant.state == "left"):
+                self.unsubscribe(connection, room_id, NotFound())
             connection.out.write(frame)
 
     def drop(self, tenant: TenantId, user: UserId, room_id: RoomId) -> None:
         """End a user's subscriptions to a room they may no longer see."""
         for connection in self.connections_of(tenant, user):
-            self.unsubscribe(connection, room_id)
+            self.unsubscribe(connection, room_id, NotFound())
 
     # inboxes
+
+    def _count_all(self, counted: dict[tuple[TenantId, RoomId], list[Event]]) -> None:
+        for room, new in counted.items():
+            self._count(room, new)
+        counted.clear()
 
     def _count(self, room: tuple[TenantId, RoomId], new: Sequence[Event]) -> None:
         """Raise what the room's followers have not read; once per batch, since a room may have thousands."""
         followers = self._followers.get(room)
         if not followers:
             return
-        last = new[-1]
-        self._last[room] = last.frame
+        first, last = new[0], new[-1]
+        preview = self._previews.get(room)
+        if preview is None or preview.number < last.seq:
+            self._previews[room] = _Preview(last.seq, last.frame)
         wrote = Counter(event.sender for event in new)
         mentioned = {user for event in new for user in event.mentions}
         for user, person in followers.items():
             state = person.rooms[room[1]]
-            state.seq = last.seq
-            if state.count is not None:
+            state.seq, state.last = max(state.seq, last.seq), max(state.last, last.seq)
+            if state.count is not None and first.seq <= state.as_of:
+                # The store was asked after the commit and before we heard of it: some are counted already.
+                self._ask_again(state)
+            elif state.count is not None:
                 state.count = min(state.count + len(new) - wrote[user], rooms.COUNTED_TO)
                 state.mentioned = state.mentioned or user in mentioned
             person.dirty.add(room[1])
         self._dirty.update(followers.values())
 
+    def _ask_again(self, state: _Unread) -> None:
+        state.count = None
+        state.asked += 1
+
+    def _recount(self, room: tuple[TenantId, RoomId], event: Event) -> None:
+        """A message has changed: the preview follows it, and one that was deleted is no longer unread."""
+        followers = self._followers.get(room)
+        if not followers:
+            return
+        message = last_message(event.frame)
+        if (preview := self._previews.get(room)) is not None:
+            preview.changed(message)
+        if message.deleted and len(followers) <= BUSY_ROOM:
+            for user in list(followers):
+                self._has_read(event.tenant, user, room[1])
+
+    def _moved_unseen(self, tenant: TenantId, room_id: RoomId, seq: int) -> None:
+        """The store says that a room is at ``seq``. A preview that may have changed unseen is shown no more."""
+        preview = self._previews.get((tenant, room_id))
+        if preview is not None and seq > preview.seen:
+            del self._previews[tenant, room_id]
+
     def _has_read(self, tenant: TenantId, user: UserId, room_id: RoomId) -> None:
         """A mark has moved: what was counted is counted anew when it is next told."""
         person = self._people.get((tenant, user))
         if person is not None and (state := person.rooms.get(room_id)) is not None:
-            state.count, state.mentioned = None, False
+            self._ask_again(state)
             person.dirty.add(room_id)
             self._dirty.add(person)
 
     async def _tell_inboxes(self) -> None:
-        while True:
-            await asyncio.sleep(INBOX_EVERY_S)
-            people, self._dirty = self._dirty, set()
-            for person in people:
-                try:
-                    await self._tell_inbox(person)
-                except StoreError:
-                    self._dirty.add(person)
-                    break
-                except Exception:
-                    log.exception("inbox_failed", user=person.user)
-
-    async def _tell_inbox(self, person: Person) -> None:
+        people, self._dirty = self._dirty, set()
+        busy: set[tuple[TenantId, RoomId]] = set()
+        away = False
+        for person in people:
+            try:
+                if not away:
+                    await self._tell_inbox(person, busy)
+            except StoreError:
+                away = True  # what was not told stays to be told
+            except Exception:
+                log.exception("inbox_failed", user=person.user)
+                person.dirty.clear()
+            if person.dirty and person.connections:
+                self._dirty.add(person)
         now = asyncio.get_running_loop().time()
-        waiting: set[RoomId] = set()
-        rooms_to_tell, person.dirty = person.dirty, set()
-        for room_id in rooms_to_tell:
+        for key in busy & self._followers.keys():
+            self._told_at[key] = now
+
+    async def _tell_inbox(self, person: Person, busy: set[tuple[TenantId, RoomId]]) -> None:
+        """Tell somebody of their rooms in which something happened; of a busy room only every ten seconds."""
+        now = asyncio.get_running_loop().time()
+        for room_id in list(person.dirty):
             key = (person.tenant, room_id)
+            if len(self._followers.get(key, ())) > BUSY_ROOM:
+                if now - self._told_at.get(key, -TIPS_EVERY_S) < TIPS_EVERY_S:
+                    continue
+                busy.add(key)
             state = person.rooms.get(room_id)
-            if state is None or not person.connections:
-                continue
-            followers = self._followers.get(key, {})
-            if len(followers) > BUSY_ROOM and now - self._told_at.get(key, 0.0) < TIPS_EVERY_S:
-                waiting.add(room_id)
-                continue
+            if state is not None and state.count is None:
+                await self._ask_unread(person, room_id, state)
+            if state is None or person.rooms.get(room_id) is not state:
+                person.dirty.discard(room_id)
+                continue  # they have left
             if state.count is None:
-                state.count, state.mentioned = await rooms.unread(self._db, person.tenant, room_id, person.user)
-            if len(followers) > BUSY_ROOM:
-                asyncio.get_running_loop().call_soon(self._told_at.__setitem__, key, now)
-            last = self._last.get(key)
+                continue  # something happened while it was counted: next time
+            person.dirty.discard(room_id)
+            preview = self._previews.get(key)
             frame = self._framed(
                 frames.Inbox(
                     room=room_id,
                     seq=state.seq,
                     unread=state.count,
                     mentioned=state.mentioned,
-                    last=_message_frame.decode(last).message if last is not None else None,
+                    # A preview only of what came while they were there: never from before they joined.
+                    last=preview.message if preview is not None and preview.number == state.last else None,
                 )
             )
             for connection in person.connections.values():
                 connection.out.write_ephemeral(frame)
-        if waiting:
-            person.dirty |= waiting
-            self._dirty.add(person)
+
+    async def _ask_unread(self, person: Person, room_id: RoomId, state: _Unread) -> None:
+        """Count in the store, as of a number. What moved while it was counted leaves it uncounted."""
+        asked = state.asked
+        async with self._db.snapshot() as at:
+            room = await rooms.get(at, person.tenant, room_id)
+            if room is None:
+                person.dirty.discard(room_id)
+                return
+            count, mentioned = await rooms.unread(at, person.tenant, room_id, person.user)
+        if state.asked == asked and state.last <= room.seq:
+            state.seq, state.as_of = max(state.seq, room.seq), room.seq
+            state.count, state.mentioned = count, mentioned
 
     # the clock
 
     async def _beat(self) -> None:
         """Ping every socket once per heartbeat, spread over it; close who is silent or whose token is over."""
-        loop = asyncio.get_running_loop()
-        slots = max(1, int(self._heartbeat_s))
-        slot = 0
-        while True:
-            await asyncio.sleep(self._heartbeat_s / slots)
-            slot = (slot + 1) % slots
-            now, now_us = loop.time(), self._clock.now_us()
-            for connection in list(self._connections.values()):
-                if 0 < connection.actor.expires_us < now_us:
-                    connection.out.close(CloseCode.TOKEN_EXPIRED, "token expired")
-                elif connection.reading and now - connection.heard_at > self._silence_s:
-                    connection.out.close(CloseCode.NO_HEARTBEAT, "no heartbeat")
-                elif hash(connection.id) % slots == slot:
-                    connection.out.write_ephemeral(self._ping)
+        self._slot = (self._slot + 1) % self._slots
+        now, now_us = asyncio.get_running_loop().time(), self._clock.now_us()
+        for connection in list(self._connections.values()):
+            if 0 < connection.actor.expires_us < now_us:
+                connection.out.close(CloseCode.TOKEN_EXPIRED, "token expired")
+            elif connection.reading and now - connection.heard_at > self._silence_s:
+                connection.out.close(CloseCode.NO_HEARTBEAT, "no heartbeat")
+            elif hash(connection.id) % self._slots == self._slot:
+                connection.out.write_ephemeral(self._ping)
 
     async def _tell_tips(self) -> None:
-        while True:
-            await asyncio.sleep(TIPS_EVERY_S)
-            moved, self._moved = self._moved, set()
-            by_connection: dict[Connection, dict[RoomId, int]] = {}
-            for stream in moved:
-                if stream.seq is not None:
-                    for subscription in stream.subscriptions.values():
-                        if subscription.live:
-                            by_connection.setdefault(subscription.connection, {})[stream.room] = stream.seq
-            for number, (connection, tips) in enumerate(by_connection.items()):
-                connection.out.write_ephemeral(self._framed(frames.Tips(rooms=tips)))
-                if number % SLICE == SLICE - 1:
-                    await asyncio.sleep(0)
+        moved, self._moved = self._moved, set()
+        by_connection: dict[Connection, dict[RoomId, int]] = {}
+        for stream in moved:
+            if stream.seq is not None:
+                for subscription in stream.subscriptions.values():
+                    if subscription.live:
+                        by_connection.setdefault(subscription.connection, {})[stream.room] = stream.seq
+        for number, (connection, tips) in enumerate(by_connection.items()):
+            connection.out.write_ephemeral(self._framed(frames.Tips(rooms=tips)))
+            if number % SLICE == SLICE - 1:
+                await asyncio.sleep(0)
 
     def drain(self, spread_s: float) -> None:
         """Ask every socket to come back elsewhere, each at a moment of its own."""
@@ -951,10 +1166,11 @@ class Hub:
     def _framed(self, frame: frames.Frame) -> bytes:
         return self._prepare(frames.encode(frame))
 
-    def _spawn(self, work: object, name: str) -> None:
-        task: asyncio.Task[None] = asyncio.create_task(work, name=name)  # type: ignore[arg-type]
+    def _spawn(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
+        task = asyncio.create_task(work, name=name)
         self._tasks.add(task)
         task.add_done_callback(self._ended)
+        return task
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)

@@ -1,12 +1,14 @@
 """How far everybody has read: high-water marks, gathered here and written once a second.
 
-A mark moves only up, and never past the room's tip. Marks take no ``seq`` and no lock; what is lost
-with the process is at most the last second's.
+A mark moves only up, and never past the room's tip; what is announced is what the store then holds,
+whatever was asked for. Marks take no ``seq`` and no lock; what is lost with the process is at most the
+last second's.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 
 import structlog
 
@@ -65,7 +67,9 @@ class Marks:
             marks = [Mark(*key, read, delivered) for key, (read, delivered, _) in moved.items()]
             try:
                 await rooms.move_marks(self._ports.db, marks)
-            except StoreError:
+                marks = await _stored(self._ports, marks)
+            except (StoreError, asyncio.CancelledError):
+                # Marks of others are among them: whoever goes away must not take those along.
                 for key, (read, delivered, shown) in moved.items():
                     self.move(*key, read_seq=read, delivered_seq=delivered, shown=shown)
                 raise
@@ -78,6 +82,25 @@ class Marks:
                 await self.flush()
             except StoreError as error:
                 log.warning("read_marks_wait", error=str(error))
+            except Exception:
+                log.exception("read_marks_failed")  # the next ones must not be lost with these
+
+
+async def _stored(ports: Ports, marks: Sequence[Mark]) -> list[Mark]:
+    """The marks as they are now, of those who are still in their rooms."""
+    found = await ports.db.fetch(
+        "SELECT p.tenant_id, p.room_id, p.user_id, p.last_read_seq, p.last_delivered_seq"
+        " FROM unnest($1::uuid[], $2::uuid[], $3::uuid[]) AS k(tenant_id, room_id, user_id)"
+        " JOIN participants p ON p.tenant_id = k.tenant_id AND p.room_id = k.room_id AND p.user_id = k.user_id"
+        " WHERE p.state = 'joined'",
+        [mark.tenant for mark in marks],
+        [mark.room for mark in marks],
+        [mark.user for mark in marks],
+    )
+    return [
+        Mark(row["tenant_id"], row["room_id"], row["user_id"], row["last_read_seq"], row["last_delivered_seq"])
+        for row in found
+    ]
 
 
 def _receipt(mark: Mark, shown: bool) -> Event:

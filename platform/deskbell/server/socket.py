@@ -156,7 +156,7 @@ class Socket:
             self._fail(Unauthenticated(f"No auth frame within {timeout_s:g} s."), None, CloseCode.AUTH_TIMEOUT)
             return None, None
         try:
-            command = commands.decode(_text(frame))
+            command = commands.decode(_text(frame), self._ports.settings.limits.frame_bytes)
         except DeskbellError as error:
             self._fail(error, error.details.get("ref"), CloseCode.PROTOCOL_ERROR)
             return None, None
@@ -201,9 +201,9 @@ class Socket:
             )
         )
         try:
-            followed = [room for room, _, _ in await rooms.of_user(self._ports.db, actor.tenant, actor.id)]
+            followed = {room: tip for room, tip, _ in await rooms.of_user(self._ports.db, actor.tenant, actor.id)}
         except StoreError:
-            followed = []  # the inbox is healed by GET /rooms; the socket is worth having anyway
+            followed = {}  # the inbox is healed by GET /rooms; the socket is worth having anyway
         self._hub.follow(actor.tenant, actor.id, followed)
         if self._ports.presence.enter(actor.tenant, actor.id):
             presence.announce(self._ports, actor.tenant, actor.id, followed)
@@ -237,7 +237,7 @@ class Socket:
             frame = await self._websocket.receive()
             connection.heard_at = self._loop.time()
             try:
-                command = commands.decode(_text(frame))
+                command = commands.decode(_text(frame), limits.frame_bytes, limits.json_depth)
             except DeskbellError as error:
                 self._errors += 1
                 self._error(error, error.details.get("ref"))
@@ -267,7 +267,7 @@ class Socket:
 
     def _done(self) -> None:
         self._in_flight -= 1
-        if not self._has_room.is_set():
+        if self._in_flight < self._ports.settings.limits.in_flight_per_socket:
             self._has_room.set()
 
     async def _work(self) -> None:
@@ -419,6 +419,10 @@ class Socket:
 
     async def _subscribe(self, connection: Connection, command: commands.Subscribe) -> None:
         limits = self._ports.settings.limits
+        if len(command.rooms) > limits.rooms_per_subscribe:
+            raise LimitReached(
+                f"One frame subscribes to {limits.rooms_per_subscribe} rooms at most.", max=limits.rooms_per_subscribe
+            )
         wanted = {room.id for room in command.rooms}
         if len(wanted | connection.rooms.keys()) > limits.rooms_per_connection:
             raise LimitReached(
@@ -440,7 +444,7 @@ class Socket:
         try:
             place = await access.room_for(self._ports, connection.actor, room.id)
             if subscription.over:
-                return
+                raise subscription.why
             subscription.place = place
             await self._hub.subscribe(
                 subscription, place.policy, place.member, since=room.since, epoch=room.epoch, ref=ref
@@ -501,7 +505,7 @@ class Socket:
         actor = await people.authenticate(self._ports, command.token)
         if actor.id != connection.actor.id or actor.tenant != connection.actor.tenant:
             raise Unauthenticated("This token is somebody else's.")
-        connection.actor = actor
+        self._hub.renew(connection, actor)
         self._ok(command.ref)
 
     # replies

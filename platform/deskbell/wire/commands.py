@@ -173,24 +173,32 @@ class _Head(msgspec.Struct):
 _head = msgspec.json.Decoder(_Head)
 
 
-def decode(frame: str | bytes) -> AnyCommand:
+def decode(frame: str | bytes, max_bytes: int = MAX_FRAME_BYTES, max_depth: int = MAX_DEPTH) -> AnyCommand:
     """Read one client frame.
 
     Raises:
-        TooLarge: More than 64 KiB.
-        TooDeep: Nested deeper than 32 levels.
+        TooLarge: More than ``max_bytes`` of UTF-8.
+        TooDeep: ``metadata`` is nested deeper than ``max_depth`` levels.
         UnknownType: JSON, but no frame of ours.
         Invalid: Anything else; ``details["ref"]`` holds the frame's ``ref`` where it could be read.
     """
-    if len(frame) > MAX_FRAME_BYTES:
-        raise TooLarge("A frame may hold 64 KiB.", max_bytes=MAX_FRAME_BYTES)
+    if len(frame) > max_bytes or (isinstance(frame, str) and not frame.isascii() and _size(frame) > max_bytes):
+        raise TooLarge(f"A frame may hold {max_bytes} bytes.", max_bytes=max_bytes)
     try:
         command: AnyCommand = _decoder.decode(frame)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
         raise _explained(frame, error) from None
     if type(command) is Send and command.metadata:
-        check_depth(command.metadata)
+        try:
+            check_depth(command.metadata, max_depth)
+        except TooDeep as error:
+            error.details["ref"] = command.ref
+            raise
     return command
+
+
+def _size(text: str) -> int:
+    return len(text.encode("utf-8", "surrogatepass"))
 
 
 def _explained(frame: str | bytes, error: Exception) -> Invalid:
