@@ -28,6 +28,7 @@ from deskbell.tokens import check_identity, hash_secret
 from deskbell.volatile.limits import address_prefix
 
 VISITOR_NAME = "Visitor"
+LOST_ANSWER_S = 30
 MAX_ATTRIBUTES_BYTES = 8192
 
 
@@ -43,22 +44,30 @@ class Session:
     role: str = ""
 
 
-async def _session(ports: Ports, actor: Actor, family: str | None = None) -> Session:
-    token, life_s = ports.tokens.sign(actor)
-    refresh = new_secret()
-    now_us = ports.clock.now_us()
+def _refresh_life_us(ports: Ports, actor: Actor) -> int:
     auth = ports.settings.auth
-    life = auth.visitor_refresh_s if actor.kind == "visitor" else auth.member_refresh_s
+    return (auth.visitor_refresh_s if actor.kind == "visitor" else auth.member_refresh_s) * 1_000_000
+
+
+def _session(ports: Ports, actor: Actor, refresh_token: str) -> Session:
+    token, life_s = ports.tokens.sign(actor)
+    return Session(actor.public(), actor.tenant, token, life_s, refresh_token, actor.role)
+
+
+async def _begin(ports: Ports, actor: Actor) -> Session:
+    """A new login, with a family of refresh tokens of its own."""
+    refresh_token = new_secret()
+    now_us = ports.clock.now_us()
     await people.keep_refresh_token(
         ports.db,
         actor.tenant,
         actor.id,
-        family=family or new_id(),
-        token_hash=hash_secret(refresh),
+        family=new_id(),
+        token_hash=hash_secret(refresh_token),
         created_us=now_us,
-        expires_us=now_us + life * 1_000_000,
+        expires_us=now_us + _refresh_life_us(ports, actor),
     )
-    return Session(actor.public(), actor.tenant, token, life_s, refresh, actor.role)
+    return _session(ports, actor, refresh_token)
 
 
 async def arrive(
@@ -113,7 +122,7 @@ async def arrive(
         )
         if user.disabled:
             raise Revoked()
-    return await _session(ports, people.actor(user))
+    return await _begin(ports, people.actor(user))
 
 
 def origin_allowed(origin: str, allowed: list[str]) -> bool:
@@ -140,12 +149,15 @@ async def login(ports: Ports, email: str, password: str, *, tenant: str | None =
     for user in candidates:
         right = await ports.passwords.matches(None if user is None else user.password_hash, password)
         if right and user is not None and not user.disabled:
-            return await _session(ports, people.actor(user))
+            return await _begin(ports, people.actor(user))
     raise Unauthenticated("The address or the password is wrong.")
 
 
 async def refresh(ports: Ports, refresh_token: str) -> Session:
     """Exchange a refresh token for a new pair. A token used twice ends every token of its family.
+
+    But for 30 seconds a token may be used again while what came of it never was: then the answer was
+    lost on its way, and ending the login would punish a client for a bad network.
 
     Raises:
         Unauthenticated: Unknown, over, or used before.
@@ -157,14 +169,21 @@ async def refresh(ports: Ports, refresh_token: str) -> Session:
     tenant = TenantId(token.tenant_id)
     if token.revoked or token.expires_at < now_us:
         raise TokenExpired("This login is over. Log in again.")
-    if not await people.use_refresh_token(ports.db, token, now_us):
-        # Somebody has used it before: it, or what came of it, is in the wrong hands.
-        await people.revoke_family(ports.db, tenant, token.family)
-        raise Revoked("This refresh token was used before, so this login was ended. Log in again.")
-    user = await people.user(ports.db, tenant, token.user_id)
-    if user is None or user.disabled:
+    actor = await people.known(ports.db, tenant, token.user_id)
+    if actor is None:
         raise Revoked()
-    return await _session(ports, people.actor(user), family=token.family)
+    fresh = new_secret()
+    renewed = await people.renew(
+        ports.db,
+        token,
+        token_hash=hash_secret(fresh),
+        now_us=now_us,
+        expires_us=now_us + _refresh_life_us(ports, actor),
+        grace_us=LOST_ANSWER_S * 1_000_000,
+    )
+    if not renewed:
+        raise Revoked("This refresh token was used before, so this login was ended. Log in again.")
+    return _session(ports, actor, fresh)
 
 
 async def logout(

@@ -332,19 +332,51 @@ async def refresh_token(db: Database, token_hash: str) -> RefreshToken | None:
         return await RefreshToken.get_or_none(token_hash=token_hash)
 
 
-async def use_refresh_token(db: Database, token: RefreshToken, now_us: int) -> bool:
-    """Use it up. False: somebody already has; of two at once, exactly one wins."""
-    return (
-        await db.execute(
-            "UPDATE refresh_tokens SET used_at = $3 WHERE tenant_id = $1 AND id = $2 AND used_at IS NULL"
-            " AND revoked = $4",
+async def renew(
+    db: Database, token: RefreshToken, *, token_hash: str, now_us: int, expires_us: int, grace_us: int
+) -> bool:
+    """Exchange a refresh token for the one with ``token_hash``, in one transaction. False: its login is over now.
+
+    A token can be used once. It may be used again within ``grace_us`` while what came of it never was:
+    then the answer did not arrive, and its sender has nothing else; what came of it is revoked. Any
+    other second use says that it is in two hands, and ends its whole family.
+    """
+    async with db.transaction() as tx:
+        row = await tx.fetchrow(
+            "SELECT used_at, revoked FROM refresh_tokens WHERE tenant_id = $1 AND id = $2 FOR UPDATE",
+            token.tenant_id,
+            token.id,
+        )
+        if row is None or row["revoked"]:
+            return False
+        used_at = row["used_at"]
+        if used_at is not None:
+            successors = "FROM refresh_tokens WHERE tenant_id = $1 AND family = $2 AND id <> $3 AND created_at >= $4"
+            asked = (token.tenant_id, token.family, token.id, used_at)
+            went_on = await tx.fetchval(f"SELECT count(*) {successors} AND used_at IS NOT NULL", *asked)
+            late = used_at < now_us - grace_us
+            if went_on or used_at < now_us - grace_us:
+                await RefreshToken.filter(tenant_id=token.tenant_id, family=token.family).update(revoked=True)
+                return False
+            await RefreshToken.filter(
+                tenant_id=token.tenant_id, family=token.family, id__not=token.id, created_at__gte=used_at
+            ).update(revoked=True)
+        await tx.execute(
+            "UPDATE refresh_tokens SET used_at = COALESCE(used_at, $3) WHERE tenant_id = $1 AND id = $2",
             token.tenant_id,
             token.id,
             now_us,
-            False,
         )
-        == 1
-    )
+        await RefreshToken.create(
+            id=new_id(),
+            tenant_id=token.tenant_id,
+            family=token.family,
+            user_id=token.user_id,
+            token_hash=token_hash,
+            created_at=now_us,
+            expires_at=expires_us,
+        )
+        return True
 
 
 async def revoke_family(db: Database, tenant: TenantId, family: str) -> None:
