@@ -121,6 +121,9 @@ def _serve(settings: Settings, host: str | None, port: int | None, *, fd: int | 
             # What was made at the start stays: looking through it at every collection costs for nothing.
             gc.collect()
             gc.freeze()
+            # A message makes a few dozen objects that live for milliseconds: by default the collector would
+            # look through thousands of sockets every 700 of them, and find nothing.
+            gc.set_threshold(50_000, 20, 50)
             server = application.server(host=host, port=port)
             await server.serve(None if fd is None else [socket.socket(fileno=fd)])
         except SystemExit as error:  # the port is taken, or the like
