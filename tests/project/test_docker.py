@@ -1,0 +1,61 @@
+"""What ``docker/`` says fits this version: settings exist, and no log holds a query string.
+
+Images are not built here, which needs a container engine; the README of ``docker/`` says how.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from deskbell.config import check_production, load
+
+FOLDER = Path(__file__).parents[2] / "docker"
+
+
+def compose() -> dict[str, Any]:
+    loaded: dict[str, Any] = yaml.safe_load((FOLDER / "compose.yaml").read_text(encoding="utf-8"))
+    return loaded
+
+
+def filled(value: object) -> str:
+    """A value as compose would fill it in from a complete ``.env``."""
+    text = re.sub(r"\$\{(\w+):-([^}]*)\}", r"\2", str(value))
+    return re.sub(r"\$\{(\w+)(:\?[^}]*)?\}", "k7Jw2mX9vQ4rT8yB3nL6pD1sF5hG0cZe-uA_oIkVtE", text)
+
+
+def test_the_instances_start_in_production_with_these_settings() -> None:
+    """Every variable is a setting, and nothing of it is refused where it matters."""
+    for name in ("deskbell-1", "deskbell-2"):
+        environment = {key: filled(value) for key, value in compose()["services"][name]["environment"].items()}
+        environment.pop("DESKBELL_CONFIG")
+        loaded = load(FOLDER / "desk.yaml", environment)
+        assert loaded.settings.environment == "production"
+        assert loaded.settings.bus.url.startswith("redis://")
+        assert check_production(loaded.settings) == []
+
+
+def test_a_container_is_given_longer_to_stop_than_a_drain_takes() -> None:
+    loaded = load(FOLDER / "desk.yaml", {})
+    grace = str(compose()["services"]["deskbell-1"]["stop_grace_period"])
+    assert float(grace.removesuffix("s")) > loaded.settings.server.drain_s + 10
+
+
+def test_the_balancer_logs_no_query() -> None:
+    """Tickets and tokens may stand in a socket's address; a log keeps the path alone."""
+    written = (FOLDER / "haproxy.cfg").read_text(encoding="utf-8")
+    formats = re.findall(r'log-format "([^"]*)"', written)
+    assert formats
+    for line in formats:
+        assert "%HPO" in line
+        assert not re.search(r"%(r|HU|HQ|HP)\b", line.replace("%HPO", ""))
+    assert "httplog" not in written
+
+
+def test_the_program_in_the_image_is_nobody_special() -> None:
+    lines = (FOLDER / "Dockerfile").read_text(encoding="utf-8").splitlines()
+    last_stage = lines[max(n for n, line in enumerate(lines) if line.startswith("FROM")) :]
+    assert any(line.startswith("USER ") and "root" not in line for line in last_stage)
