@@ -243,9 +243,11 @@ class Change:
     ) -> Membership:
         """Put somebody's place in a locked room: a join, a leave, a ban, a role, a mute.
 
-        ``silent`` is for counted rosters: the place is stored, no number taken, nobody told.
+        ``silent`` is for counted rosters: the place is stored, no number taken, nobody told. It holds for
+        people nobody was ever told of: who once was a moderator, or muted, must be seen to go as well.
         """
         room_id = member.room
+        silent = silent and not await self._was_told_of(room_id, member.user)
         seq = self.room(room_id).seq if silent else self._next(room_id)
         stored = replace(member, changed_seq=seq)
         await self.tx.execute(
@@ -263,7 +265,8 @@ class Change:
             stored.joined_at,
             stored.visible_from,
             stored.muted_until,
-            stored.changed_seq,
+            # Below zero: it took no number, so it is not among what changed in the room.
+            -seq if silent else seq,
             stored.last_read_seq,
             stored.last_delivered_seq,
         )
@@ -282,6 +285,15 @@ class Change:
         if "participant" in self._observed:
             await self.leave_work("observe", room_id, {"hook": "participant", "what": what, "user": user.id})
         return stored
+
+    async def _was_told_of(self, room_id: RoomId, user: UserId) -> bool:
+        changed_seq = await self.tx.fetchval(
+            "SELECT changed_seq FROM participants WHERE tenant_id = $1 AND room_id = $2 AND user_id = $3",
+            self.tenant,
+            room_id,
+            user,
+        )
+        return changed_seq is not None and changed_seq > 0
 
     async def post(
         self,

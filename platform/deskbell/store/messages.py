@@ -31,7 +31,7 @@ async def reactions_of(
     if messages:
         for row in await db.fetch(
             "SELECT message_id, emoji, user_id FROM reactions"
-            " WHERE tenant_id = $1 AND message_id = ANY($2::uuid[]) ORDER BY created_at, user_id",
+            " WHERE tenant_id = $1 AND message_id = ANY($2::uuid[]) ORDER BY created_at, user_id, emoji",
             tenant,
             list(messages),
         ):

@@ -13,6 +13,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+import msgspec
+
 from deskbell.ids import RoomId, TenantId, UserId
 from deskbell.model.policy import Policy
 from deskbell.model.records import Message, Participant, Room
@@ -41,9 +43,17 @@ class Page:
     participant_count: int | None = None
 
 
-def _size(message: Message) -> int:
+def _size(record: Message | Participant | None) -> int:
     # Close enough to the encoded size, without encoding twice.
-    return 700 + len(message.content) * 2 + 64 * len(message.reactions) + (500 if message.metadata else 0)
+    if not isinstance(record, Message):
+        return 400
+    text = record.content
+    size = 700 + (len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass")))
+    if record.metadata:
+        size += len(msgspec.json.encode(record.metadata))
+    if record.attachments:
+        size += len(msgspec.json.encode(record.attachments))
+    return size + 40 * len(record.mentions) + sum(80 + 40 * len(reaction.users) for reaction in record.reactions)
 
 
 async def first(db: Database, tenant: TenantId, room_id: RoomId, policy: Policy, visible_from: int = 0) -> Page | None:
@@ -75,7 +85,6 @@ async def changes(
 
     When ``since`` is above the room's own ``seq``, the page is empty and its ``seq`` says so.
     """
-    counted_for = NOBODY if policy.roster == "counted" else None
     async with db.snapshot() as at:
         room = await rooms.get(at, tenant, room_id)
         if room is None or room.seq < since:
@@ -85,9 +94,7 @@ async def changes(
         people: list[Participant] = []
         if room.seq > since:
             found = await messages.changed(at, tenant, room_id, since, MAX_RECORDS + 1, visible_from)
-            people = await rooms.participants_changed(
-                at, tenant, room_id, since, MAX_RECORDS + 1, counted_for=counted_for
-            )
+            people = await rooms.participants_changed(at, tenant, room_id, since, MAX_RECORDS + 1)
         page = _cut(room, found, people, since)
         if page.more:
             return page
@@ -106,8 +113,7 @@ def _cut(room: Room, found: list[Message], people: list[Participant], since: int
     kept_people: list[Participant] = []
     state, size, last = False, 0, since
     for number, (changed_seq, record) in enumerate(records):
-        if isinstance(record, Message):
-            size += _size(record)
+        size += _size(record)
         if number and (number >= MAX_RECORDS or size > MAX_BYTES):
             return Page(room, last, True, kept_messages, kept_people, state)
         if record is None:

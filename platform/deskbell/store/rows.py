@@ -78,7 +78,7 @@ def room_state(room: Room, channel: Channel) -> RoomState:
 def membership(row: Row) -> Membership:
     return Membership(
         row["room_id"], row["user_id"], row["role"], row["state"], row["visible_from"], row["muted_until"],
-        row["changed_seq"], row["joined_at"], row["last_read_seq"], row["last_delivered_seq"], row["unread_from"],
+        abs(row["changed_seq"]), row["joined_at"], row["last_read_seq"], row["last_delivered_seq"], row["unread_from"],
     )  # fmt: skip
 
 

@@ -132,7 +132,14 @@ class Office:
 
     @classmethod
     @asynccontextmanager
-    async def open(cls, url: str, *, journal: JournalSettings | None = None, **changes: Any) -> AsyncIterator[Office]:
+    async def open(
+        cls,
+        url: str,
+        *,
+        journal: JournalSettings | None = None,
+        plugins: Mapping[str, object] | None = None,
+        **changes: Any,
+    ) -> AsyncIterator[Office]:
         """Begin with one instance on a migrated database. ``changes``: settings by section."""
         settings = settings_for(url, **changes)
         clock = FakeClock()
@@ -144,7 +151,7 @@ class Office:
             await db.close()
         office = cls(url, settings, clock, tenant)
         try:
-            await office.instance(journal=journal)
+            await office.instance(journal=journal, plugins=plugins)
             yield office
         finally:
             for instance in office.instances:
