@@ -120,13 +120,48 @@ async def submit(
     if isinstance(command, Held):
         done(command)
         return
+    _put_in_line(ports, actor, command, done)
 
+
+def submit_now(
+    ports: Ports, actor: Actor, room_id: RoomId, draft: Draft, done: Callable[[Answer], None], place: Place
+) -> bool:
+    """The same at once, for a message that can be judged by what is at hand: nearly every one.
+
+    False, and nothing has happened: it refers to other messages or people, a filter wants to see it, or
+    it goes backstage; then :func:`submit` is the way.
+    """
+    if (
+        draft.reply_to is not None
+        or draft.thread is not None
+        or draft.mentions
+        or ports.plugins.filters
+        or place.room.backstage_of is not None
+    ):
+        return False
+    digest = request_hash(draft)
+    client_id = draft.client_id or new_id()
+    try:
+        content, metadata = _permitted(ports, actor, draft, client_id, place)
+    except DeskbellError as refusal:
+        answer = _answer_refused(ports, actor, room_id, client_id, digest, refusal, done)
+        if ports.tasks.start(answer, "refused") is None:
+            done(Unavailable())
+        return True
+    _put_in_line(ports, actor, _command(actor, room_id, draft, client_id, digest, content, metadata), done)
+    return True
+
+
+def _put_in_line(ports: Ports, actor: Actor, command: NewMessage, done: Callable[[Answer], None]) -> None:
     def written(outcome: Outcome) -> None:
         if isinstance(outcome, RoomClosed) and place_is_customers(command, actor):
             ports.tasks.start(_reopen_and_post(ports, actor, command, done), "reopen")
         elif isinstance(outcome, DeskbellError) and not outcome.temporary:
             # It may have been held the first time; then that is the answer, not today's refusal.
-            ports.tasks.start(_answer_refused(ports, actor, room_id, client_id, digest, outcome, done), "refused")
+            refused = _answer_refused(
+                ports, actor, command.room, command.client_id, command.request_hash, outcome, done
+            )
+            ports.tasks.start(refused, "refused")
         else:
             done(outcome)
 
@@ -189,22 +224,7 @@ async def _checked(
 ) -> NewMessage | Held:
     if place is None:
         place = await access.room_for(ports, actor, room_id)
-    _spend(ports, actor, "message", place.policy)
-    content = checked_text(ports, draft.content, what="content", empty=draft.kind != "text")
-    checked_text(ports, client_id, what="client_id", max_bytes=512, empty=False)
-    if draft.kind == "system":
-        raise KindNotAllowed("Only the platform posts system messages.", kind=draft.kind)
-    if draft.kind not in place.policy.kinds:
-        raise KindNotAllowed(kind=draft.kind, allowed=sorted(place.policy.kinds))
-    if place.member is None:
-        raise NotYours()
-    if not place.policy.may_post(draft.kind, place.role):
-        raise KindNotAllowed(kind=draft.kind)
-    if place.member.muted_until is not None and place.member.muted_until > ports.clock.now_us():
-        raise Muted(until=from_us(place.member.muted_until).isoformat())
-    if draft.attachments:
-        raise Invalid("Attachments are not offered by this installation.")
-    metadata = checked_metadata(draft.metadata)
+    content, metadata = _permitted(ports, actor, draft, client_id, place)
     if place.room.backstage_of is not None:
         # A note, whichever way it came: it remembers where the conversation stood.
         front = await rooms.get(ports.db, actor.tenant, place.room.backstage_of)
@@ -227,6 +247,44 @@ async def _checked(
             kept = replace(draft, content=verdict.text, mentions=mentions, reply_to=reply_to or thread)
             return await _hold(ports, actor, place, kept, client_id, digest, verdict.reason, verdict.filter or "")
         content = verdict.text
+    command = _command(actor, room_id, draft, client_id, digest, content, metadata)
+    command.reply_to, command.thread, command.mentions = reply_to, thread, mentions
+    return command
+
+
+def _permitted(ports: Ports, actor: Actor, draft: Draft, client_id: str, place: Place) -> tuple[str, dict[str, Any]]:
+    """Text and metadata of a message that its sender may post here, as far as their place says.
+
+    Raises:
+        DeskbellError: Why not.
+    """
+    _spend(ports, actor, "message", place.policy)
+    content = checked_text(ports, draft.content, what="content", empty=draft.kind != "text")
+    checked_text(ports, client_id, what="client_id", max_bytes=512, empty=False)
+    if draft.kind == "system":
+        raise KindNotAllowed("Only the platform posts system messages.", kind=draft.kind)
+    if draft.kind not in place.policy.kinds:
+        raise KindNotAllowed(kind=draft.kind, allowed=sorted(place.policy.kinds))
+    if place.member is None:
+        raise NotYours()
+    if not place.policy.may_post(draft.kind, place.role):
+        raise KindNotAllowed(kind=draft.kind)
+    if place.member.muted_until is not None and place.member.muted_until > ports.clock.now_us():
+        raise Muted(until=from_us(place.member.muted_until).isoformat())
+    if draft.attachments:
+        raise Invalid("Attachments are not offered by this installation.")
+    return content, checked_metadata(draft.metadata)
+
+
+def _command(
+    actor: Actor,
+    room_id: RoomId,
+    draft: Draft,
+    client_id: str,
+    digest: bytes,
+    content: str,
+    metadata: dict[str, Any],
+) -> NewMessage:
     return NewMessage(
         tenant=actor.tenant,
         room=room_id,
@@ -238,9 +296,6 @@ async def _checked(
         kind=draft.kind,
         role=actor.role,
         metadata=metadata,
-        reply_to=reply_to,
-        thread=thread,
-        mentions=mentions,
         expect=draft.expect,
     )
 
