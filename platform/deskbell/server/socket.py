@@ -113,6 +113,7 @@ class Socket:
         self._queue: deque[commands.AnyCommand] = deque()
         self._worker: asyncio.Task[None] | None = None
         self._paging: set[asyncio.Task[None]] = set()
+        self._may_page = asyncio.Semaphore(edge.ports.settings.limits.in_flight_per_socket)
         self._loop = asyncio.get_running_loop()
 
     # arriving
@@ -430,6 +431,7 @@ class Socket:
             )
         for room in command.rooms:
             # Each room is its own conversation: a refusal, or a slow reader of one, does not concern the others.
+            await self._may_page.acquire()
             self._in_flight += 1
             task = self._loop.create_task(self._subscribe_one(connection, room, command.ref))
             self._paging.add(task)
@@ -437,6 +439,7 @@ class Socket:
 
     def _paged(self, task: asyncio.Task[None]) -> None:
         self._paging.discard(task)
+        self._may_page.release()
         self._done()
 
     async def _subscribe_one(self, connection: Connection, room: commands.SubscribeRoom, ref: Ref) -> None:
