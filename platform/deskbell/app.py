@@ -40,7 +40,7 @@ from deskbell.store.migrate import migrate
 from deskbell.tasks import Tasks
 from deskbell.tokens import Passwords, Tokens
 from deskbell.volatile.bus import MemoryBus
-from deskbell.volatile.limits import Gauge, Limits
+from deskbell.volatile.limits import Gauge, MemoryLimits
 from deskbell.volatile.presence import MemoryPresence
 from deskbell.volatile.tickets import MemoryTickets
 from deskbell.wire.close_codes import CloseCode
@@ -150,7 +150,7 @@ class Application:
             plugins=host,
             tokens=_tokens(settings, clock),
             passwords=passwords or Passwords(),
-            limits=Limits(clock),
+            limits=MemoryLimits(clock),
             presence=MemoryPresence(clock),
             tickets=MemoryTickets(clock),
             tasks=Tasks(),
@@ -288,8 +288,9 @@ async def _plant(ports: Ports, seed: TenantSeed) -> TenantId:
         user = await people.user_by_email(db, tenant, who.email)
         if user is None:
             hashed = await ports.passwords.hash(who.password) if who.password else None
-            user = await people.create_user(
-                db, clock, tenant, kind="agent", name=who.name, role=who.role, email=who.email, password_hash=hashed
+            # Instances that start together on an empty store all come here.
+            user = await people.ensure_user_by_email(
+                db, clock, tenant, who.email, kind="agent", name=who.name, role=who.role, password_hash=hashed
             )
         for team in who.teams:
             await people.join_team(db, tenant, team, people.actor(user).id)
