@@ -6,7 +6,7 @@ place that fills it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from deskbell.clock import Clock
 from deskbell.config import Settings
@@ -16,9 +16,9 @@ from deskbell.store.journal import Journal
 from deskbell.tasks import Tasks
 from deskbell.tokens import Passwords, Tokens
 from deskbell.volatile.bus import Bus
-from deskbell.volatile.limits import Limits
-from deskbell.volatile.presence import MemoryPresence
-from deskbell.volatile.tickets import MemoryTickets
+from deskbell.volatile.limits import Limits, MemoryRoll, Roll
+from deskbell.volatile.presence import Presence
+from deskbell.volatile.tickets import Tickets
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,7 @@ class Ports:
     tokens: Tokens
     passwords: Passwords
     limits: Limits
-    presence: MemoryPresence
-    tickets: MemoryTickets
+    presence: Presence
+    tickets: Tickets
     tasks: Tasks
+    roll: Roll = field(default_factory=MemoryRoll)

@@ -938,7 +938,7 @@ async def test_in_a_counted_room_coming_and_going_is_silent(
     assert [(frame["user"], frame["on"]) for frame in witness.of("typing")[5:]] == [
         (crowd[0].id, False), (crowd[7].id, True),
     ]  # fmt: skip
-    presence.announce(ports, office.tenant, crowd[0].id, [room])
+    await presence.announce(ports, office.tenant, crowd[0].id, [room])
     marks = reads.Marks(ports)
     await reads.mark_read(ports, marks, crowd[0], room, tip)
     assert witness.of("presence", "receipt") == []

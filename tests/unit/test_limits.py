@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from deskbell.clock import Clock
 from deskbell.errors import RateLimited
-from deskbell.volatile.limits import Gauge, Limits, address_prefix
+from deskbell.volatile.limits import Gauge, MemoryLimits, address_prefix
 
 
 class StillClock(Clock):
@@ -20,7 +20,7 @@ class StillClock(Clock):
         return self.now_s
 
 
-def _taken(limits: Limits, key: str = "ana", *, per_min: float = 30, burst: int = 10) -> int:
+def _taken(limits: MemoryLimits, key: str = "ana", *, per_min: float = 30, burst: int = 10) -> int:
     """How often one may, until one may not."""
     for count in range(1000):
         try:
@@ -32,7 +32,7 @@ def _taken(limits: Limits, key: str = "ana", *, per_min: float = 30, burst: int 
 
 def test_a_burst_is_allowed_and_then_the_pace_holds() -> None:
     clock = StillClock()
-    limits = Limits(clock)
+    limits = MemoryLimits(clock)
     assert _taken(limits) == 10
     clock.now_s += 2
     assert _taken(limits) == 1
@@ -42,7 +42,7 @@ def test_a_burst_is_allowed_and_then_the_pace_holds() -> None:
 
 def test_a_refusal_says_when_to_come_back_and_coming_back_then_is_enough() -> None:
     clock = StillClock()
-    limits = Limits(clock)
+    limits = MemoryLimits(clock)
     _taken(limits)
     with pytest.raises(RateLimited) as refused:
         limits.spend("message", "ana", per_min=30, burst=10)
@@ -59,7 +59,7 @@ def test_a_refusal_says_when_to_come_back_and_coming_back_then_is_enough() -> No
 def test_a_refusal_costs_nothing() -> None:
     """Who tries too early does not wait longer for it."""
     clock = StillClock()
-    limits = Limits(clock)
+    limits = MemoryLimits(clock)
     _taken(limits)
     for _ in range(50):
         clock.now_s += 0.039
@@ -70,7 +70,7 @@ def test_a_refusal_costs_nothing() -> None:
 
 
 def test_everybody_and_everything_has_a_bucket_of_its_own() -> None:
-    limits = Limits(StillClock())
+    limits = MemoryLimits(StillClock())
     assert _taken(limits, "ana") == 10
     assert _taken(limits, "tom") == 10
     limits.spend("login", "ana", per_min=10, burst=10)
@@ -78,7 +78,7 @@ def test_everybody_and_everything_has_a_bucket_of_its_own() -> None:
 
 def test_buckets_are_bounded_and_the_one_untouched_longest_goes() -> None:
     """A flood of new names must not fill our memory, nor empty the bucket of who is active."""
-    limits = Limits(StillClock(), max_buckets=100)
+    limits = MemoryLimits(StillClock(), max_buckets=100)
     assert _taken(limits, "ana") == 10
     for n in range(500):
         limits.spend("message", f"flood {n}", per_min=30, burst=10)
@@ -90,7 +90,7 @@ def test_buckets_are_bounded_and_the_one_untouched_longest_goes() -> None:
 @given(pauses=st.lists(st.floats(0, 30), min_size=1, max_size=200))
 def test_no_minute_has_more_than_the_burst_and_the_pace(pauses: list[float]) -> None:
     clock = StillClock()
-    limits = Limits(clock)
+    limits = MemoryLimits(clock)
     times: list[float] = []
     for pause in pauses:
         clock.now_s += pause

@@ -139,7 +139,7 @@ async def login(ports: Ports, email: str, password: str, *, tenant: str | None =
     """
     per_min = ports.settings.limits.login_attempts_per_min
     for key in (f"email:{email.strip().lower()[:320]}", f"from:{address_prefix(address)}"):
-        ports.limits.spend("login", key, per_min=per_min, burst=per_min)
+        await ports.limits.spend_strictly("login", key, per_min=per_min, burst=per_min)
     found = [] if "\x00" in email else await people.users_by_email(ports.db, email)
     if tenant is not None:
         known = None if "\x00" in tenant else await people.tenant_by_slug(ports.db, tenant)
@@ -275,7 +275,7 @@ async def set_availability(ports: Ports, actor: Actor, *, status: str, accepting
     user = await _staff(ports, actor)
     said = Availability(status, status == "online" if accepting is None else accepting)
     await people.change_user(ports.db, ports.clock, user, availability=said.status, accepting=said.accepting)
-    ports.presence.choose(actor.tenant, actor.id, status)  # type: ignore[arg-type]
+    await ports.presence.choose(actor.tenant, actor.id, status)  # type: ignore[arg-type]
     return said
 
 

@@ -11,6 +11,7 @@ from deskbell.errors import RateLimited
 from deskbell.ids import RoomId, TenantId, UserId, is_id
 from deskbell.model.records import Actor
 from deskbell.ports import Ports
+from deskbell.volatile.presence import Seen
 from deskbell.wire import frames
 from deskbell.wire.events import Event
 
@@ -39,16 +40,29 @@ def tell_typing(ports: Ports, actor: Actor, room_id: RoomId, *, on: bool) -> Non
     ports.bus.publish([Event(actor.tenant, "room", room_id, "typing", 0, frames.encode(frame), sender=actor.id)])
 
 
-def announce(ports: Ports, tenant: TenantId, user: UserId, room_ids: Iterable[RoomId]) -> None:
+async def announce(ports: Ports, tenant: TenantId, user: UserId, room_ids: Iterable[RoomId]) -> None:
     """Tell the rooms somebody is in whether they are here."""
-    status = ports.presence.status(tenant, user)
-    seen_us = ports.presence.last_seen_us(tenant, user) if status == "offline" else None
-    frame = frames.encode(
-        frames.Presence(user=user, status=status, last_seen=None if seen_us is None else from_us(seen_us))
-    )
+    frame = frames.encode(_frame(user, (await ports.presence.seen(tenant, [user]))[user]))
     ports.bus.publish(
         [Event(tenant, "room", room, "presence", 0, frame, sender=user) for room in list(room_ids)[:MAX_ROOMS]]
     )
+
+
+async def entered(ports: Ports, tenant: TenantId, user: UserId, room_ids: Iterable[RoomId]) -> None:
+    """Somebody has one socket more; their rooms are told if it is the first."""
+    if await ports.presence.enter(tenant, user):
+        await announce(ports, tenant, user, room_ids)
+
+
+async def left(ports: Ports, tenant: TenantId, user: UserId, room_ids: Iterable[RoomId]) -> None:
+    """Somebody has one socket less; their rooms are told if it was the last."""
+    if await ports.presence.leave(tenant, user):
+        await announce(ports, tenant, user, room_ids)
+
+
+def _frame(user: UserId, seen: Seen) -> frames.Presence:
+    last_seen = None if seen.last_seen_us is None else from_us(seen.last_seen_us)
+    return frames.Presence(user=user, status=seen.status, last_seen=last_seen)
 
 
 async def statuses(ports: Ports, actor: Actor, users: list[UserId]) -> list[frames.Presence]:
@@ -65,11 +79,6 @@ async def statuses(ports: Ports, actor: Actor, users: list[UserId]) -> list[fram
         )
         shared = {row["user_id"] for row in found}
         wanted = [user for user in wanted if user in shared]
-    answer = []
-    for user in wanted:
-        status = ports.presence.status(actor.tenant, user)
-        seen_us = ports.presence.last_seen_us(actor.tenant, user) if status == "offline" else None
-        answer.append(
-            frames.Presence(user=user, status=status, last_seen=None if seen_us is None else from_us(seen_us))
-        )
-    return answer
+    found_users = [UserId(user) for user in dict.fromkeys(wanted)]
+    seen = await ports.presence.seen(actor.tenant, found_users)
+    return [_frame(user, seen[user]) for user in found_users]

@@ -206,8 +206,8 @@ class Socket:
         except StoreError:
             followed = {}  # the inbox is healed by GET /rooms; the socket is worth having anyway
         self._hub.follow(actor.tenant, actor.id, followed)
-        if self._ports.presence.enter(actor.tenant, actor.id):
-            presence.announce(self._ports, actor.tenant, actor.id, followed)
+        # Not waited for: whoever counts over all instances may be slow to answer, or away.
+        self._ports.tasks.start(presence.entered(self._ports, actor.tenant, actor.id, followed), "entered")
         self._present = True
         return not self._out.closed
 
@@ -224,8 +224,8 @@ class Socket:
         actor = connection.actor
         followed = self._hub.rooms_of(actor.tenant, actor.id)
         self._hub.remove(connection)
-        if self._present and self._ports.presence.leave(actor.tenant, actor.id):
-            presence.announce(self._ports, actor.tenant, actor.id, followed)
+        if self._present:
+            self._ports.tasks.start(presence.left(self._ports, actor.tenant, actor.id, followed), "left")
 
     # the loop
 

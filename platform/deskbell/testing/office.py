@@ -37,7 +37,7 @@ from deskbell.tasks import Tasks
 from deskbell.testing.desk import SECRET, FakeClock, ScriptedBot, _BotPlugin, settings_for
 from deskbell.tokens import Passwords, Tokens
 from deskbell.volatile.bus import MemoryBus
-from deskbell.volatile.limits import Limits
+from deskbell.volatile.limits import MemoryLimits
 from deskbell.volatile.presence import MemoryPresence
 from deskbell.volatile.tickets import MemoryTickets
 from deskbell.wire import frames
@@ -203,7 +203,7 @@ class Office:
             plugins=host,
             tokens=Tokens.with_secret(SECRET, self.clock, issuer="office", audience="office", access_s=900),
             passwords=Passwords(),
-            limits=Limits(self.clock),
+            limits=MemoryLimits(self.clock),
             presence=MemoryPresence(self.clock),
             tickets=MemoryTickets(self.clock),
             tasks=Tasks(),

@@ -1,8 +1,13 @@
-"""One-time tickets: a socket's way in that may stand in an address without harm."""
+"""One-time tickets: a socket's way in that may stand in an address without harm.
+
+:class:`MemoryTickets` is for a single process, :class:`deskbell.volatile.redis_tickets.RedisTickets`
+for several. Both pass ``tests/contract/test_tickets.py``.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 from deskbell.clock import Clock
 from deskbell.ids import TenantId, UserId, new_secret
@@ -22,8 +27,31 @@ class Ticket:
     token_expires_us: int
 
 
+class Tickets(Protocol):
+    """Each ticket can be used once, within 30 seconds, on any instance."""
+
+    @property
+    def degraded(self) -> bool: ...
+
+    async def issue(
+        self, tenant: TenantId, user: UserId, origin: str | None, token_version: int, token_expires_us: int
+    ) -> str:
+        """A new ticket; while degraded it is of use on this instance alone."""
+        ...
+
+    async def use(self, name: str) -> Ticket | None:
+        """The ticket, used up now; None if there is none, it was used, or it is over.
+
+        Raises:
+            Unavailable: Nobody can say at the moment.
+        """
+        ...
+
+
 class MemoryTickets:
-    """Tickets of a single process; each can be used once, within 30 seconds."""
+    """Tickets of a single process."""
+
+    degraded = False
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -44,6 +72,5 @@ class MemoryTickets:
         return name
 
     async def use(self, name: str) -> Ticket | None:
-        """The ticket, used up now; None if there is none, it was used, or it is over."""
         ticket = self._tickets.pop(name, None)
         return ticket if ticket is not None and ticket.expires_us > self._clock.now_us() else None
