@@ -430,10 +430,12 @@ class Hub:
         since: int | None,
         epoch: str | None,
         ref: Ref,
+        tip: int = 0,
     ) -> None:
         """Send what the socket needs to be as far as the stream, then keep it there.
 
-        ``member`` is the reader's own place; None for staff who look on.
+        ``member`` is the reader's own place; None for staff who look on. ``tip``: the room's number
+        in the store, read since they asked; no page that reaches less far is shown to them.
 
         Raises:
             NotFound: The room is gone, or they may no longer be in it; the subscription ended.
@@ -443,7 +445,7 @@ class Hub:
         subscription.visible_from = member.visible_from if member is not None else 0
         subscription.takes_part = member is not None
         stream.policy = policy
-        page = await self._page(subscription, since)
+        page = await self._page(subscription, since, tip)
         count = page.participant_count
         if count is None:
             count = await rooms.participant_count(self._db, stream.tenant, stream.room)
@@ -527,7 +529,7 @@ class Hub:
                 if subscription.over:
                     return None
 
-    async def _page(self, subscription: Subscription, since: int | None) -> pages.Page:
+    async def _page(self, subscription: Subscription, since: int | None, tip: int = 0) -> pages.Page:
         """One page, read once for all sockets that ask for the same at about the same time."""
         stream = subscription.stream
         policy = stream.policy
@@ -535,13 +537,15 @@ class Hub:
         bound = subscription.visible_from if policy.history == "since_join" else 0
         key = (since, bound)
         shared = stream.pages.get(key)
-        if shared is None or not self._still_good(stream, *shared):
+        # What they wrote on another instance may be in the store before anything is heard of it here.
+        needed = max(stream.known, tip)
+        if shared is None or not self._still_good(needed, *shared):
             reading = asyncio.create_task(self._read(stream, policy, since, bound), name=f"page {stream.room}")
             self._tasks.add(reading)
             reading.add_done_callback(self._tasks.discard)
             while len(stream.pages) >= SHARED_PAGES:
                 del stream.pages[next(iter(stream.pages))]
-            shared = stream.pages[key] = (stream.known, reading)
+            shared = stream.pages[key] = (needed, reading)
             asyncio.get_running_loop().call_later(SHARED_PAGE_S, self._forget_page, stream, key, reading)
         # Whoever goes away must not take the page from the others.
         try:
@@ -554,14 +558,14 @@ class Hub:
             raise NotFound()
         return page
 
-    def _still_good(self, stream: Stream, known: int, reading: asyncio.Task[pages.Page | None]) -> bool:
-        """Whoever asks now must find in a page what was heard of until now: their own last message, for one."""
-        if known >= stream.known:
+    def _still_good(self, needed: int, known: int, reading: asyncio.Task[pages.Page | None]) -> bool:
+        """Whoever asks now must find in a page what there was until now: their own last message, for one."""
+        if known >= needed:
             return not reading.cancelled()
         if not reading.done() or reading.cancelled() or reading.exception() is not None:
             return False
         page = reading.result()
-        return page is not None and page.room.seq >= stream.known
+        return page is not None and page.room.seq >= needed
 
     def _forget_page(
         self, stream: Stream, key: tuple[int | None, int], reading: asyncio.Task[pages.Page | None]

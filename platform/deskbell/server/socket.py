@@ -450,7 +450,13 @@ class Socket:
                 raise subscription.why
             subscription.place = place
             await self._hub.subscribe(
-                subscription, place.policy, place.member, since=room.since, epoch=room.epoch, ref=ref
+                subscription,
+                place.policy,
+                place.member,
+                since=room.since,
+                epoch=room.epoch,
+                ref=ref,
+                tip=place.room.seq,
             )
             return
         except DeskbellError as error:
