@@ -1005,11 +1005,6 @@ class Hub:
                 self.unsubscribe(connection, room_id, NotFound())
             connection.out.write(frame)
 
-    def drop(self, tenant: TenantId, user: UserId, room_id: RoomId) -> None:
-        """End a user's subscriptions to a room they may no longer see."""
-        for connection in self.connections_of(tenant, user):
-            self.unsubscribe(connection, room_id, NotFound())
-
     # inboxes
 
     def _count_all(self, counted: dict[tuple[TenantId, RoomId], list[Event]]) -> None:

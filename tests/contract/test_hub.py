@@ -124,6 +124,7 @@ class Exchange:
                 since=position.get("since"),
                 epoch=position.get("epoch"),
                 ref="r",
+                tip=place.room.seq,
             )
         except DeskbellError:
             if line.connection.rooms.get(room) is subscription:
@@ -654,9 +655,17 @@ async def test_a_heal_does_not_overtake_what_is_being_told(
     first, second, _, fourth = on_sqlite.kept
     on_sqlite.meddle = list
     monkeypatch.setattr(hub_module, "REORDER_S", 0.0)
+    policy = on_sqlite.office.ports.plugins.channels["group"].policy
+    page = await pages.changes(on_sqlite.office.db, on_sqlite.office.tenant, room, policy, second.seq)
 
+    async def at_once(*args: Any) -> Any:
+        return page
+
+    monkeypatch.setattr(pages, "changes", at_once)
     on_sqlite.hub.on_events([first, second])
     on_sqlite.hub.on_events([fourth])
+    await on_sqlite.until(lambda: lines[-1].of("changes"), "the heal")
+    monkeypatch.undo()
 
     for line in lines:
         await on_sqlite.level(line, room)
