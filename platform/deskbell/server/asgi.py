@@ -95,6 +95,8 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         self.app = self._run_app
         self.close_timeout = CLOSE_TIMEOUT_S
         self._outbound: Outbound | None = None
+        self._taker: Callable[[str | bytes], bool] | None = None
+        self._taker_is_full = False
         self._backlog = b""  # read, but not parsed while the app has enough to take
         self._partial = b""  # the beginning of a frame
         self._through_websockets = False  # all bytes go to websockets from now on
@@ -128,7 +130,7 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         self._backlog = self._partial = b""
         self._fragments.clear()
         self._over(1006)
-        self._outbound = None
+        self._outbound = self._taker = None
         for waiter in self._waiters:
             if not waiter.done():
                 waiter.set_result(None)
@@ -160,6 +162,22 @@ class SocketProtocol(WebSocketsSansIOProtocol):
             outbound.lost(1006)
         elif self.handshake_complete and not self.close_sent:
             outbound.opened()
+
+    def listen(self, take: Callable[[str | bytes], bool]) -> bool:
+        """Hand messages to ``take`` as they are read, instead of queueing them for ``receive()``.
+
+        ``take`` returns False when that was enough for now; nothing more is read then until
+        :meth:`take_more`. False here: some messages are queued still; receive them and ask again.
+        """
+        if not self.queue.empty():
+            return False
+        self._taker = take
+        return True
+
+    def take_more(self) -> None:
+        """Read on, after ``take`` had enough."""
+        self._taker_is_full = False
+        self._read_on()
 
     def finish(self, code: int, reason: str, abort_after_s: float) -> None:
         """Send a close frame as the last frame; cut the connection when the peer has not answered in time."""
@@ -242,7 +260,10 @@ class SocketProtocol(WebSocketsSansIOProtocol):
 
     def _full(self) -> bool:
         return not self.close_sent and (
-            self.queue.qsize() >= INBOUND_MESSAGES or self._inbound_chars >= INBOUND_CHARS or bool(self._backlog)
+            self._taker_is_full
+            or self.queue.qsize() >= INBOUND_MESSAGES
+            or self._inbound_chars >= INBOUND_CHARS
+            or bool(self._backlog)
         )
 
     def _read_on(self) -> None:
@@ -352,8 +373,13 @@ class SocketProtocol(WebSocketsSansIOProtocol):
                 self.conn.fail(1007, f"{fault.reason} at position {fault.start}")
                 self.handle_parser_exception()
                 return
+            if self._taker is not None:
+                self._taker_is_full = not self._taker(text)
+                return
             self._inbound_chars += len(text)
             self.queue.put_nowait({"type": "websocket.receive", "text": text})
+        elif self._taker is not None:
+            self._taker_is_full = not self._taker(bytes(data))
         else:
             self._inbound_chars += len(data)
             self.queue.put_nowait({"type": "websocket.receive", "bytes": bytes(data)})

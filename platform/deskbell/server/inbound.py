@@ -14,8 +14,8 @@ Checking tokens, and what a message means, is left to the receive loop.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, MutableMapping
-from typing import TYPE_CHECKING, Any, Final, cast
+from collections.abc import Callable, Mapping, MutableMapping
+from typing import TYPE_CHECKING, Any, Final, Protocol, cast
 from urllib.parse import unquote_plus
 
 from quart import Websocket, websocket
@@ -37,6 +37,28 @@ CONNECTION_KEY: Final = "deskbell.connection"
 QUERY_NAMES: Final = frozenset({"token", "ticket", "access_token"})
 
 INBOUND_MESSAGES: Final = 16
+
+
+class Reading(Protocol):
+    """The side of our server's socket that reads. See :class:`deskbell.server.asgi.SocketProtocol`."""
+
+    def listen(self, take: Callable[[str | bytes], bool]) -> bool:
+        """Hand messages to ``take`` as they are read; False: some are queued still, ask again."""
+
+    def take_more(self) -> None:
+        """Read on, after ``take`` had enough."""
+
+
+def reading_of(scope: MutableMapping[str, Any]) -> Reading | None:
+    """Who reads a socket, where our own server does; None under any other."""
+    handle = (scope.get("extensions") or {}).get(EXTENSION)
+    return cast("Reading | None", handle)
+
+
+def queued(scope: MutableMapping[str, Any]) -> bool:
+    """Whether messages wait in Quart's queue for this socket's handler."""
+    connection = (scope.get("extensions") or {}).get(CONNECTION_KEY)
+    return isinstance(connection, BoundedWebsocketConnection) and not connection.queue.empty()
 
 
 class Credentials:

@@ -1,7 +1,7 @@
 """The socket of protocol v1: frames in, one terminal reply for each, and what the hub tells.
 
-The receive loop never waits for the store: a ``send`` to a subscribed room is checked and put in line
-at once, its ack is written by the lane; everything else goes to this socket's own worker, which
+Reading never waits for the store: a plain ``send`` to a subscribed room is checked and put in line at
+once, its ack is written by the lane; everything else goes to this socket's own worker, which
 keeps the order in which it was asked. At most 32 commands are under way; then the loop stops
 reading, and the peer feels it.
 
@@ -13,7 +13,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import deque
-from typing import Any
+from collections.abc import Callable, MutableMapping
+from typing import Any, cast
 
 import structlog
 from quart import Response, Websocket, abort
@@ -35,7 +36,7 @@ from deskbell.hub import Connection, Subscription
 from deskbell.ids import ConnectionId, RoomId, new_id
 from deskbell.model.records import Actor, Message
 from deskbell.server.edge import Edge
-from deskbell.server.inbound import take_credentials
+from deskbell.server.inbound import queued, reading_of, take_credentials
 from deskbell.server.outbound import Outbound, outbound_for, prepare
 from deskbell.store import rooms
 from deskbell.store.database import StoreError
@@ -114,6 +115,9 @@ class Socket:
         self._worker: asyncio.Task[None] | None = None
         self._paging: set[asyncio.Task[None]] = set()
         self._may_page = asyncio.Semaphore(edge.ports.settings.limits.in_flight_per_socket)
+        self._scope = cast("MutableMapping[str, Any]", websocket.scope)
+        self._reading = reading_of(self._scope)
+        self._listening = False
         self._loop = asyncio.get_running_loop()
 
     # arriving
@@ -230,46 +234,69 @@ class Socket:
     # the loop
 
     async def receive(self) -> None:
-        """Read frames until the socket ends; the server then cancels this."""
+        """Read frames until the socket ends; the server then cancels this.
+
+        Under our own server frames are handed over as they are read, once those are taken that came
+        before; the two queues on their way through Quart would cost as much as all the rest.
+        """
+        while not self._out.closed:
+            if self._reading is not None and not queued(self._scope) and self._reading.listen(self._take):
+                self._listening = True
+                await self._out.wait_closed()
+                return
+            if not self._take(await self._websocket.receive()):
+                await self._has_room.wait()
+
+    def _take(self, frame: str | bytes) -> bool:
+        """Begin with one frame; False: that is enough for now, :meth:`_done` says when to go on. Never raises."""
         connection = self._connection
         assert connection is not None
+        connection.heard_at = self._loop.time()
+        try:
+            self._begin(frame)
+        except Exception:
+            log.exception("frame_failed", connection=self._id)
+            self._out.close(CloseCode.SERVER_ERROR, "server error")
+        if self._in_flight < self._ports.settings.limits.in_flight_per_socket:
+            return True
+        self._has_room.clear()
+        connection.reading = False
+        return False
+
+    def _begin(self, frame: str | bytes) -> None:
         limits = self._ports.settings.limits
-        while True:
-            frame = await self._websocket.receive()
-            connection.heard_at = self._loop.time()
-            try:
-                command = commands.decode(_text(frame), limits.frame_bytes, limits.json_depth)
-            except DeskbellError as error:
-                self._errors += 1
-                self._error(error, error.details.get("ref"))
-                if self._errors > limits.errors_per_socket:
-                    self._out.close(CloseCode.TOO_MANY_ERRORS, "too many errors")
-                    return
-                continue
-            kind = type(command)
-            if kind is commands.Ping:
-                self._out.write(_prepared(frames.Pong(ref=frames.reply_ref(command.ref))))
-                continue
-            if kind is commands.Pong:
-                continue
-            self._in_flight += 1
-            if kind is commands.Send and self._worker is None:
-                await self._send(command)  # type: ignore[arg-type]
-            else:
-                self._queue.append(command)
-                if self._worker is None:
-                    self._worker = self._loop.create_task(self._work(), name=f"socket {self._id}")
-            if self._in_flight >= limits.in_flight_per_socket:
-                self._has_room.clear()
-                connection.reading = False
-                await self._has_room.wait()
-                connection.reading = True
-                connection.heard_at = self._loop.time()
+        try:
+            command = commands.decode(_text(frame), limits.frame_bytes, limits.json_depth)
+        except DeskbellError as error:
+            self._errors += 1
+            self._error(error, error.details.get("ref"))
+            if self._errors > limits.errors_per_socket:
+                self._out.close(CloseCode.TOO_MANY_ERRORS, "too many errors")
+            return
+        kind = type(command)
+        if kind is commands.Ping:
+            self._out.write(_prepared(frames.Pong(ref=frames.reply_ref(command.ref))))
+            return
+        if kind is commands.Pong:
+            return
+        self._in_flight += 1
+        if kind is commands.Send and self._worker is None and self._send_now(command):  # type: ignore[arg-type]
+            return
+        self._queue.append(command)
+        if self._worker is None:
+            self._worker = self._loop.create_task(self._work(), name=f"socket {self._id}")
 
     def _done(self) -> None:
         self._in_flight -= 1
-        if self._in_flight < self._ports.settings.limits.in_flight_per_socket:
-            self._has_room.set()
+        if self._has_room.is_set():
+            return
+        self._has_room.set()
+        if self._connection is not None:
+            self._connection.reading = True
+            self._connection.heard_at = self._loop.time()
+        if self._listening and self._reading is not None:
+            # Later, because this is called from inside what was begun.
+            self._loop.call_soon(self._reading.take_more)
 
     async def _work(self) -> None:
         """Do one command after the other, in the order they came."""
@@ -346,14 +373,28 @@ class Socket:
 
     # commands
 
-    async def _send(self, command: commands.Send) -> None:
+    def _send_now(self, command: commands.Send) -> bool:
+        """Put a plain message into a room that is followed in line at once; False: it takes a moment longer."""
         connection = self._connection
         assert connection is not None
+        subscription = connection.rooms.get(command.room)
+        if subscription is None or not subscription.live or subscription.place is None:
+            return False
+        place: Place = subscription.place
+        answered = self._answer_to(command)
+        return messages.submit_now(self._ports, connection.actor, command.room, command, answered, place)
 
+    def _answer_to(self, command: commands.Send) -> Callable[[Answer], None]:
         def answered(answer: Answer) -> None:
             self._done()
             self._ack(command, answer)
 
+        return answered
+
+    async def _send(self, command: commands.Send) -> None:
+        connection = self._connection
+        assert connection is not None
+        answered = self._answer_to(command)
         try:
             place = None
             with contextlib.suppress(DeskbellError, StoreError):
