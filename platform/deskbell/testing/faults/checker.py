@@ -293,10 +293,13 @@ def sender_order(run: Judged) -> Iterator[Broken]:
 def sessions(run: Judged) -> Iterator[Broken]:
     """A subscribed socket hears every number once and in order, or a page that covers it, or an honest reset."""
     places: dict[tuple[str, str], int] = {}
+    reached: dict[tuple[str, str], int] = {}
     for entry in run.entries:
         if isinstance(entry, Paged):
             place = (entry.socket, entry.room)
             before = places.get(place)
+            if entry.kind == "subscribed" and (entry.since or 0) > reached.get((_place(entry.socket), entry.room), 0):
+                yield Broken("gap", f"{entry.socket} goes on from {entry.since}, which it never reached", entry.t)
             if entry.kind == "changes":
                 if before is None:
                     yield Broken("gap", f"{entry.socket} is sent changes it did not subscribe to", entry.t)
@@ -308,7 +311,7 @@ def sessions(run: Judged) -> Iterator[Broken]:
                     yield Broken("repeat", f"{entry.socket} is at {before} and is sent {entry.since} again", entry.t)
             if entry.seq < (before if entry.kind == "changes" and before is not None else entry.since or 0):
                 yield Broken("gap", f"{entry.socket} is sent back to {entry.seq}", entry.t)
-            places[place] = entry.seq
+            places[place] = reached[_place(entry.socket), entry.room] = entry.seq
             yield from _page_is_whole(run, entry)
         elif isinstance(entry, Heard):
             place = (entry.socket, entry.room)
@@ -319,7 +322,7 @@ def sessions(run: Judged) -> Iterator[Broken]:
                 yield Broken("gap", f"{entry.socket} is at {before} and hears {entry.seq}", entry.t)
             elif entry.seq <= before:
                 yield Broken("repeat", f"{entry.socket} is at {before} and hears {entry.seq} again", entry.t)
-            places[place] = max(before or 0, entry.seq)
+            places[place] = reached[_place(entry.socket), entry.room] = max(before or 0, entry.seq)
             yield from _number_is_whole(run, entry)
         elif isinstance(entry, BegunAnew):
             places.pop((entry.socket, entry.room), None)
