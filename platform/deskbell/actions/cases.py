@@ -193,10 +193,11 @@ async def _is_team(change: Change, slug: str) -> bool:
 async def packet_of(ports: Ports, room: Room, asked: Sequence[Message] = ()) -> Packet:
     """Look at a conversation as whoever takes it over will want to. ``asked``: what the visitor just said."""
     recent = await messages.before(ports.db, room.tenant, room.id, None, 30)
-    if not asked:
-        said = [m for m in recent if m.sender.id == room.customer and not m.deleted and m.content.strip()]
-        asked = said[-1:]
-    answers = [m for m in recent if m.sender.kind == "bot" and m.kind == "text" and not m.deleted]
+    said = [m for m in recent if m.sender.id == room.customer and not m.deleted and m.content.strip()]
+    asked = asked or said[-1:]
+    # What the assistant said before it was asked anything, its greeting, was no attempt to help.
+    since = said[0].seq if said else 0
+    answers = [m for m in recent if m.sender.kind == "bot" and m.kind == "text" and not m.deleted and m.seq > since]
     return Packet(
         question="\n".join(m.content for m in asked)[:500],
         question_message=asked[-1].id if asked else None,

@@ -171,6 +171,7 @@ class TurnEngine:
             return
         running = _Running(work.tenant, room_id, room.customer, room.owner_version, TurnId(str(work.id)))
         self._running[work.tenant, room_id] = running
+        ports.bus.interest(work.tenant, "room", room_id, True)
         self.taken += 1
         structlog.contextvars.bind_contextvars(room=room_id, turn=work.id)
         try:
@@ -184,6 +185,7 @@ class TurnEngine:
             now_us = await ports.journal.now_us()
             await outbox.failed(ports.db, work, repr(error), now_us, now_us + 2_000_000 * work.attempt)
         finally:
+            ports.bus.interest(work.tenant, "room", room_id, False)
             if self._running.get((work.tenant, room_id)) is running:
                 del self._running[work.tenant, room_id]
 
@@ -261,6 +263,7 @@ class TurnEngine:
     async def _run_bot(self, bot: Bot, turn: Turn, running: _Running, *, may_restart: bool) -> _Result:
         """Run the bot until it is done, late, relieved, stopped, or spoken to again."""
         result = _Result()
+        began, fault = asyncio.get_running_loop().time(), ""
         work = asyncio.create_task(self._consume(bot, turn, running, result))
         try:
             async with asyncio.timeout_at(turn.deadline):
@@ -281,12 +284,15 @@ class TurnEngine:
                         work.result()
                         return result
         except TimeoutError:
+            fault = "was not done by its deadline"
             log.warning("bot_too_late", bot=bot.name)
             return _Result(streamed=result.streamed, escalate=Escalate("bot_error", say=APOLOGY))
-        except Exception:
+        except Exception as error:
+            fault = f"raised {type(error).__name__}"
             log.exception("bot_failed", bot=bot.name)
             return _Result(streamed=result.streamed, escalate=Escalate("bot_error", say=APOLOGY))
         finally:
+            self._ports.plugins.note_turn(bot.name, asyncio.get_running_loop().time() - began, fault)
             await self._put_down(bot, work)
 
     async def _put_down(self, bot: Bot, work: asyncio.Task[None]) -> None:
