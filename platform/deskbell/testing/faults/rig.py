@@ -71,12 +71,11 @@ class Size:
 class Verdict:
     """What came of a run. ``broken`` empty: every promise was kept, as far as anybody could tell."""
 
-    entries: Sequence[Entry]
-    store: Store
+    entries: Sequence[Entry] = field(repr=False)
+    store: Store = field(repr=False)
     broken: list[Broken]
     asked_again: int = 0
     slowest_back_s: float = 0.0
-    _counts: dict[str, int] = field(default_factory=dict)
 
     @property
     def figures(self) -> dict[str, int | float]:
