@@ -460,13 +460,14 @@ async def _in_the_middle_of_a_failure(office: Office, ana: Actor, room: RoomId) 
         await _renaming(office, ana, room)
 
 
-async def test_an_older_failure_of_the_callers_does_not_silence_the_news(office: Office) -> None:
+@pytest.mark.parametrize("how", ["when", "before"])
+async def test_an_older_failure_of_the_callers_does_not_silence_the_news(office: Office, how: str) -> None:
     """Who repairs something in an ``except`` block, and is cut off, has still committed."""
     ana = await office.person()
     room = await office.room(ana)
     for at in range(200):
         before = await office.tip(room)
-        leaving = Leaving(_in_the_middle_of_a_failure(office, ana, room), at, "when")
+        leaving = Leaving(_in_the_middle_of_a_failure(office, ana, room), at, how)
         if not await ended(leaving):
             break
         await told_what_is_there(office, room)

@@ -216,6 +216,36 @@ async def test_work_whose_holders_never_come_back_is_dead_after_its_last_attempt
     assert (dead["id"], dead["attempts"], dead["last_error"]) == (poison, 2, outbox.ABANDONED)
 
 
+async def test_the_last_attempt_is_not_given_up_while_it_is_held(queue: Queue) -> None:
+    await queue.leave(max_attempts=1)
+    (work,) = await queue.claim()
+    assert await queue.claim(NOW + LEASE - 1) == []
+    assert await queue.statuses() == {"pending": 1}
+    assert await outbox.done(queue.db, work, NOW)
+
+
+async def test_a_claimer_does_not_wait_for_rows_another_is_just_claiming(shared_postgres_url: str) -> None:
+    db = await Database.open(shared_postgres_url, lock_timeout_ms=50)
+    try:
+        queue = Queue(db)
+        first, second = await queue.leave(), await queue.leave()
+        over, ready = asyncio.Event(), asyncio.Event()
+
+        async def claim_slowly() -> None:
+            async with db.transaction() as tx:
+                await tx.fetch("SELECT id FROM outbox WHERE id = $1 FOR UPDATE", first)
+                ready.set()
+                await over.wait()
+
+        claiming = asyncio.create_task(claim_slowly())
+        await ready.wait()
+        assert [work.id for work in await queue.claim()] == [second]
+        over.set()
+        await claiming
+    finally:
+        await db.close()
+
+
 async def test_dead_work_can_be_tried_again_with_all_its_attempts(queue: Queue) -> None:
     row = await queue.leave(max_attempts=1)
     (work,) = await queue.claim()

@@ -217,20 +217,19 @@ async def test_a_page_is_one_moment(office: Office) -> None:
     await disturbing
 
 
-async def test_reactions_given_at_the_same_moment_keep_one_order(office: Office) -> None:
-    ana = await office.person()
+async def test_reactions_stand_in_the_order_they_were_first_given(office: Office) -> None:
+    ana, tom = await office.person("Ana"), await office.person("Tom")
     room = await office.room(ana)
     (said,) = await fill(office, ana, room, ["Hi"])
-    given = ["🙈", "👍", "🎉", "🚀", "👀"]
-    for order in (given, given[::-1]):
-        await office.db.execute("DELETE FROM reactions WHERE message_id = $1", said.id)
-        for emoji in order:
-            await office.db.execute(
-                "INSERT INTO reactions (tenant_id, message_id, emoji, user_id, created_at) VALUES ($1,$2,$3,$4,7)",
-                office.tenant, said.id, emoji, ana.id,
-            )  # fmt: skip
-        found = (await messages.reactions_of(office.db, office.tenant, [said.id]))[said.id]
-        assert [reaction.emoji for reaction in found] == sorted(given)
+    given = [("🚀", ana, 1), ("🎉", ana, 2), ("👍", tom, 3), ("🎉", tom, 4), ("🚀", tom, 5), ("🙈", ana, 6)]
+    for emoji, who, at_us in reversed(given):
+        await office.db.execute(
+            "INSERT INTO reactions (tenant_id, message_id, emoji, user_id, created_at) VALUES ($1,$2,$3,$4,$5)",
+            office.tenant, said.id, emoji, who.id, at_us,
+        )  # fmt: skip
+    found = (await messages.reactions_of(office.db, office.tenant, [said.id]))[said.id]
+    assert [(reaction.emoji, reaction.count) for reaction in found] == [("🚀", 2), ("🎉", 2), ("👍", 1), ("🙈", 1)]
+    assert found[0].users == [ana.id, tom.id]
 
 
 # How far somebody has read

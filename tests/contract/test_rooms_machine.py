@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 
 import msgspec
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
 
@@ -473,6 +473,8 @@ def test_what_a_client_had_with_what_changed_is_what_is_there(machine: type[Room
             deadline=None,
             database=None,
             derandomize=not more,
+            # A failure is told at once; the shortest way to it is looked for on request, which takes minutes.
+            phases=[Phase.generate, Phase.shrink] if more else [Phase.generate],
             suppress_health_check=list(HealthCheck),
         ),
     )

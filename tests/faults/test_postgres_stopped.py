@@ -6,7 +6,13 @@ import asyncio
 import itertools
 from typing import Any
 
+import pytest
+
+from deskbell.errors import DeskbellError, Unavailable
+from deskbell.store.journal import Posted
+from deskbell.store.migrate import migrate
 from deskbell.testing.desk import Desk, Line
+from deskbell.testing.office import Office
 from deskbell.testing.servers import PostgresServer
 
 PATIENCE_S = 40.0
@@ -100,3 +106,43 @@ async def test_postgresql_stopped_and_started_under_load(own_postgres_server: Po
 
         await desk.until(lambda: last in heard(), patience_s=PATIENCE_S)
         assert heard() == sorted(seq for _, seq in stored.values())
+
+
+async def test_what_was_being_written_when_it_stopped_is_refused_and_not_there(
+    own_postgres_server: PostgresServer,
+) -> None:
+    """Between the room's lock and the commit: no acknowledgement is made up for it, and a retry stores it once."""
+    url = own_postgres_server.create_database("deskbell")
+    await migrate(url)
+    async with Office.open(url) as office, asyncio.timeout(60):
+        ana = await office.person("Ana")
+        room = await office.room(ana)
+        locked = asyncio.Event()
+
+        async def lock_the_room() -> None:
+            async with office.db.transaction() as tx:
+                await tx.fetch("SELECT 1 FROM rooms WHERE id = $1 FOR UPDATE", room)
+                locked.set()
+                await tx.fetch("SELECT pg_sleep(30)")
+
+        locking = asyncio.create_task(lock_the_room())
+        await locked.wait()
+        caught = office.desk.post(ana, room, "caught in it", client_id="caught")
+        await asyncio.sleep(0.1)
+        await asyncio.to_thread(own_postgres_server.stop, "immediate")
+        await asyncio.gather(locking, return_exceptions=True)
+        outcomes = [await caught, await office.desk.post(ana, room, "while it is away", client_id="away")]
+        assert [type(outcome) for outcome in outcomes] == [Unavailable, Unavailable]
+        assert all(isinstance(outcome, DeskbellError) and outcome.retry_after_ms for outcome in outcomes)
+        with pytest.raises(Unavailable):
+            async with office.desk.journal.change(office.tenant, room):
+                pass
+
+        await asyncio.to_thread(own_postgres_server.start)
+        assert await office.texts(room) == []
+        again = [
+            await office.desk.post(ana, room, "caught in it", client_id="caught"),
+            await office.desk.post(ana, room, "while it is away", client_id="away"),
+        ]
+        assert all(isinstance(outcome, Posted) and not outcome.duplicate for outcome in again)
+        assert await office.texts(room) == ["caught in it", "while it is away"]
