@@ -29,6 +29,7 @@ from deskbell.model.policy import Policy
 from deskbell.model.records import Actor, Channel, Membership, Message, Participant, PublicUser, RoomState
 from deskbell.store import pages, rooms, rows
 from deskbell.store.database import Database, StoreError
+from deskbell.volatile.bus import Bus, Interest
 from deskbell.wire import frames
 from deskbell.wire.close_codes import CloseCode
 from deskbell.wire.commands import Ref
@@ -57,7 +58,7 @@ _typing_frame = msgspec.json.Decoder(frames.TypingFrame)
 
 
 # Told to the platform's own parts over the bus, to no socket.
-INTERNAL = ("participant", "own_receipt", "stop")
+INTERNAL = ("participant", "own_receipt", "stop", "evict", "revoked")
 
 
 def _shows_presence(policy: Policy) -> bool:
@@ -234,6 +235,25 @@ class _Preview:
             self._message = message
 
 
+class _Heard:
+    """Of a room somebody here is in: up to which number nothing was missed, and what came ahead of that."""
+
+    __slots__ = ("ahead", "seq")
+
+    def __init__(self, seq: int) -> None:
+        self.seq = seq
+        self.ahead: set[int] = set()
+
+    def take(self, seq: int) -> None:
+        if seq == self.seq + 1:
+            self.seq = seq
+            while self.ahead and self.seq + 1 in self.ahead:
+                self.seq += 1
+                self.ahead.discard(self.seq)
+        elif seq > self.seq and len(self.ahead) < MAX_HELD:
+            self.ahead.add(seq)
+
+
 class Person:
     """A user with at least one socket here, and the rooms they are in; ``gone``: those they were in."""
 
@@ -249,7 +269,7 @@ class Person:
 
 
 class Hub:
-    """See the module. ``prepare`` frames an encoded text for the wire."""
+    """See the module. ``prepare`` frames an encoded text for the wire. ``bus`` is told what is of interest here."""
 
     def __init__(
         self,
@@ -260,8 +280,10 @@ class Hub:
         *,
         heartbeat_s: float = 30.0,
         silence_s: float = 120.0,
+        bus: Bus | None = None,
     ) -> None:
         self._db = db
+        self._bus = bus
         self._clock = clock
         self._channels = channels
         self._prepare = prepare
@@ -278,12 +300,14 @@ class Hub:
         self._connections: dict[ConnectionId, Connection] = {}
         self._dirty: set[Person] = set()
         self._previews: dict[tuple[TenantId, RoomId], _Preview] = {}
+        self._heard: dict[tuple[TenantId, RoomId], _Heard] = {}
         self._told_at: dict[tuple[TenantId, RoomId], float] = {}
         self._moved: set[Stream] = set()
         self._tasks: set[asyncio.Task[Any]] = set()
         self._loops: list[asyncio.Task[None]] = []
         self.deliveries = 0
         self.heals = 0
+        self.looks = 0
         self.reads = 0
         self.resets = 0
 
@@ -333,6 +357,20 @@ class Hub:
         person = self._people.get((tenant, user))
         return [] if person is None else list(person.connections.values())
 
+    def heard(self) -> Iterable[tuple[TenantId, UserId, dict[ConnectionId, float]]]:
+        """Everybody who is here, with their sockets and for how many seconds each has been silent."""
+        now = asyncio.get_running_loop().time()
+        for person in list(self._people.values()):
+            yield person.tenant, person.user, self.silence_of(person.tenant, person.user, now)
+
+    def silence_of(self, tenant: TenantId, user: UserId, now: float) -> dict[ConnectionId, float]:
+        """A user's sockets here, and for how many seconds each has been silent."""
+        return {connection.id: now - connection.heard_at for connection in self.connections_of(tenant, user)}
+
+    def _interest(self, tenant: TenantId, topic: Interest, key: str, on: bool) -> None:
+        if self._bus is not None:
+            self._bus.interest(tenant, topic, key, on)
+
     def add(self, connection: Connection) -> None:
         """A socket has authenticated."""
         actor = connection.actor
@@ -340,9 +378,10 @@ class Hub:
         person = self._people.get((actor.tenant, actor.id))
         if person is None:
             person = self._people[actor.tenant, actor.id] = Person(actor.tenant, actor.id)
+            self._interest(actor.tenant, "user", actor.id, True)
         person.connections[connection.id] = connection
         if actor.is_staff:
-            self._staff.setdefault(actor.tenant, {})[connection.id] = connection
+            self._employ(connection)
 
     def follow(self, tenant: TenantId, user: UserId, tips: Mapping[RoomId, int]) -> None:
         """Which rooms a user is in, with their ``seq``: they hear of new messages there, subscribed or not.
@@ -355,21 +394,37 @@ class Hub:
         for room_id, seq in tips.items():
             if room_id not in person.rooms and room_id not in person.gone:
                 person.rooms[room_id] = _Unread(seq)
-                self._followers.setdefault((tenant, room_id), {})[user] = person
+                followers = self._followers.get((tenant, room_id))
+                if followers is None:
+                    followers = self._followers[tenant, room_id] = {}
+                    self._heard[tenant, room_id] = _Heard(seq)
+                    self._interest(tenant, "room", room_id, True)
+                followers[user] = person
 
     def renew(self, connection: Connection, actor: Actor) -> None:
         """A socket has a new token; what its user may do in the tenant may have changed with it."""
         self._unstaff(connection)
         connection.actor = actor
         if actor.is_staff and connection.id in self._connections:
-            self._staff.setdefault(actor.tenant, {})[connection.id] = connection
+            self._employ(connection)
+
+    def _employ(self, connection: Connection) -> None:
+        tenant = connection.actor.tenant
+        staff = self._staff.get(tenant)
+        if staff is None:
+            staff = self._staff[tenant] = {}
+            self._interest(tenant, "staff", "", True)
+        staff[connection.id] = connection
 
     def _unstaff(self, connection: Connection) -> None:
         tenant = connection.actor.tenant
-        staff = self._staff.get(tenant, {})
+        staff = self._staff.get(tenant)
+        if staff is None:
+            return
         staff.pop(connection.id, None)
         if not staff:
-            self._staff.pop(tenant, None)
+            del self._staff[tenant]
+            self._interest(tenant, "staff", "", False)
 
     def rooms_of(self, tenant: TenantId, user: UserId) -> list[RoomId]:
         person = self._people.get((tenant, user))
@@ -392,6 +447,7 @@ class Hub:
                 self._unfollow(person, room_id)
             self._dirty.discard(person)
             del self._people[actor.tenant, actor.id]
+            self._interest(actor.tenant, "user", actor.id, False)
 
     def _unfollow(self, person: Person, room_id: RoomId) -> None:
         key = (person.tenant, room_id)
@@ -400,6 +456,8 @@ class Hub:
             followers.pop(person.user, None)
             if not followers:
                 del self._followers[key]
+                self._heard.pop(key, None)
+                self._interest(person.tenant, "room", room_id, False)
                 self._previews.pop(key, None)
                 self._told_at.pop(key, None)
 
@@ -416,6 +474,8 @@ class Hub:
         stream = self._streams.get((tenant, room_id))
         if stream is None:
             stream = self._streams[tenant, room_id] = Stream(tenant, room_id)
+            self._interest(tenant, "room", room_id, True)
+            self._interest(tenant, "typing", room_id, True)
         subscription = Subscription(connection, stream)
         stream.subscriptions[connection.id] = subscription
         connection.rooms[room_id] = subscription
@@ -445,6 +505,9 @@ class Hub:
         subscription.visible_from = member.visible_from if member is not None else 0
         subscription.takes_part = member is not None
         stream.policy = policy
+        if self._bus is not None:
+            # What the page does not hold yet must be heard of.
+            await self._bus.listening(stream.tenant, "room", stream.room)
         page = await self._page(subscription, since, tip)
         count = page.participant_count
         if count is None:
@@ -657,6 +720,8 @@ class Hub:
             self._moved.discard(stream)
             if self._streams.get((stream.tenant, stream.room)) is stream:
                 del self._streams[stream.tenant, stream.room]
+                self._interest(stream.tenant, "room", stream.room, False)
+                self._interest(stream.tenant, "typing", stream.room, False)
 
     # events
 
@@ -673,6 +738,8 @@ class Hub:
                     if stream is not None:
                         self._durable(event, stream, touched)
                     room = (event.tenant, RoomId(event.key))
+                    if (heard := self._heard.get(room)) is not None:
+                        heard.take(event.seq)
                     preview = self._previews.get(room)
                     if preview is not None and event.seq == preview.seen + 1:
                         preview.seen = event.seq
@@ -867,6 +934,8 @@ class Hub:
                 # The store has less than was told: it was restored. Or it has far more. Everybody starts anew.
                 self._reset(stream, page.room.epoch if page is not None else 0)
                 return
+            # Who has had to go since is not sent the page any more.
+            await self._look_again([(stream.tenant, stream.room, since)])
             if policy.history == "since_join":
                 # Each has a bound of their own: they catch up one by one, and come back when level.
                 for subscription in [sub for sub in stream.subscriptions.values() if sub.live]:
@@ -907,8 +976,13 @@ class Hub:
 
     def on_tips(self, tips: Iterable[tuple[TenantId, RoomId, int, int]]) -> None:
         """What the store says of rooms that moved: ``(tenant, room, seq, epoch)``. A lost last message heals here."""
+        missed: list[tuple[TenantId, RoomId, int]] = []
         for tenant, room_id, seq, epoch in tips:
             self._moved_unseen(tenant, room_id, seq)
+            heard = self._heard.get((tenant, room_id))
+            if heard is not None and seq > heard.seq:
+                missed.append((tenant, room_id, heard.seq))
+                heard.seq, heard.ahead = seq, {number for number in heard.ahead if number > seq}
             stream = self._streams.get((tenant, room_id))
             if stream is None or stream.seq is None:
                 continue
@@ -917,17 +991,61 @@ class Hub:
             elif seq > stream.seq:
                 stream.tip = max(stream.tip, seq)
                 self._expect(stream)
+        if missed:
+            self._spawn(self._heal_inboxes(missed), "heal inboxes")
 
     async def check_tips(self) -> None:
         """Compare every stream with the store, after the bus was away: a restored store is found here too."""
-        for stream in list(self._streams.values()):
-            if stream.seq is None:
-                continue
-            room = await rooms.get(self._db, stream.tenant, stream.room)
-            if room is None or room.seq < stream.seq:
-                self._reset(stream, room.epoch if room is not None else 0)
-            else:
-                self.on_tips([(stream.tenant, stream.room, room.seq, room.epoch)])
+        streams = [stream for stream in self._streams.values() if stream.seq is not None]
+        for start in range(0, len(streams), SLICE):
+            part = streams[start : start + SLICE]
+            found = await rooms.tips(self._db, [(stream.tenant, stream.room) for stream in part])
+            for stream in part:
+                tip = found.get((stream.tenant, stream.room))
+                if stream.seq is None or not stream.subscriptions:
+                    continue
+                if tip is None or tip[0] < stream.seq:
+                    self._reset(stream, tip[1] if tip is not None else 0)
+                else:
+                    self.on_tips([(stream.tenant, stream.room, *tip)])
+
+    async def check_places(self) -> None:
+        """Compare who is in which room with the store, after the bus was away: somebody may have been let in."""
+        people = list(self._people.values())
+        for start in range(0, len(people), SLICE):
+            part = people[start : start + SLICE]
+            found = await rooms.of_users(self._db, [(person.tenant, person.user) for person in part])
+            for person in part:
+                if not person.connections:
+                    continue
+                joined = found.get((person.tenant, person.user), {})
+                person.gone -= joined.keys()
+                for room_id in joined.keys() - person.rooms.keys():
+                    person.dirty.add(room_id)
+                    self._dirty.add(person)
+                self.follow(person.tenant, person.user, joined)
+
+    async def _heal_inboxes(self, missed: Sequence[tuple[TenantId, RoomId, int]]) -> None:
+        """Something happened in rooms that people here are in, and was not heard of."""
+        self.looks += len(missed)
+        try:
+            await self._look_again(missed)
+        except StoreError:
+            for tenant, room_id, since in missed:
+                if (heard := self._heard.get((tenant, room_id))) is not None:
+                    heard.seq = min(heard.seq, since)  # the next tips find it again
+            return
+        for tenant, room_id, _ in missed:
+            followers = self._followers.get((tenant, room_id), {})
+            if len(followers) <= BUSY_ROOM:
+                for user in list(followers):
+                    self._has_read(tenant, user, room_id)
+
+    async def _look_again(self, missed: Sequence[tuple[TenantId, RoomId, int]]) -> None:
+        """Whose place in these rooms has changed since a number: they may have had to go."""
+        for tenant, room_id, user, state, seq in await rooms.places_since(self._db, missed):
+            if user in self._followers.get((tenant, room_id), {}):
+                self._place_is(tenant, room_id, user, state, seq)
 
     # what passes
 
@@ -964,10 +1082,26 @@ class Hub:
 
     def _to_user(self, event: Event) -> None:
         person = self._people.get((event.tenant, UserId(event.key)))
-        if person is not None:
+        if person is None:
+            return
+        if event.kind == "evict":
+            self._evict(person, ConnectionId(event.frame.decode()))
+        elif event.kind == "revoked":
+            for connection in list(person.connections.values()):
+                if connection.actor.token_version < int(event.frame):
+                    connection.out.close(CloseCode.REVOKED, "revoked")
+        else:
             frame = self._prepare(event.frame)
             for connection in person.connections.values():
                 connection.out.write(frame)
+
+    def _evict(self, person: Person, connection_id: ConnectionId) -> None:
+        """Their newest socket is one too many, and this one has been silent longest."""
+        connection = person.connections.get(connection_id)
+        if connection is not None:
+            connection.out.write(self._framed(frames.Notice(code="too_many_connections", text="Opened elsewhere.")))
+            connection.out.close(CloseCode.TOO_MANY_CONNECTIONS, "too many connections")
+            self.remove(connection)
 
     def _to_staff(self, event: Event) -> None:
         staff = self._staff.get(event.tenant)
@@ -978,30 +1112,30 @@ class Hub:
 
     def _place_changed(self, event: Event) -> None:
         participant = _participant_frame.decode(event.frame).participant
-        room_id, user = RoomId(event.key), participant.user.id
-        person = self._people.get((event.tenant, user))
+        self._place_is(event.tenant, RoomId(event.key), participant.user.id, participant.state, participant.changed_seq)
+
+    def _place_is(self, tenant: TenantId, room_id: RoomId, user: UserId, state: str, seq: int) -> None:
+        person = self._people.get((tenant, user))
         if person is None:
             return
         for connection in person.connections.values():
             if (subscription := connection.rooms.get(room_id)) is not None:
                 subscription.place = None  # another role, muted, here at last: the edge asks again
-                subscription.takes_part = participant.state == "joined"
-        if participant.state == "joined":
+                subscription.takes_part = state == "joined"
+        if state == "joined":
             person.gone.discard(room_id)
-            self.follow(event.tenant, user, {room_id: participant.changed_seq})
+            self.follow(tenant, user, {room_id: seq})
             return
         person.gone.add(room_id)
         if person.rooms.pop(room_id, None) is not None:
             self._unfollow(person, room_id)
             person.dirty.discard(room_id)
-        frame = self._framed(
-            frames.Inbox(room=room_id, seq=participant.changed_seq, unread=0, mentioned=False, removed=True)
-        )
-        stream = self._streams.get((event.tenant, room_id))
+        frame = self._framed(frames.Inbox(room=room_id, seq=seq, unread=0, mentioned=False, removed=True))
+        stream = self._streams.get((tenant, room_id))
         owned = stream is not None and stream.policy is not None and stream.policy.owned
         for connection in person.connections.values():
             # Staff who leave a support room go on watching it from behind the counter, unless they were banned.
-            if not (owned and connection.actor.is_staff and participant.state == "left"):
+            if not (owned and connection.actor.is_staff and state == "left"):
                 self.unsubscribe(connection, room_id, NotFound())
             connection.out.write(frame)
 

@@ -26,6 +26,7 @@ from deskbell.store.database import StoreError
 from deskbell.store.tables import User
 from deskbell.tokens import check_identity, hash_secret
 from deskbell.volatile.limits import address_prefix
+from deskbell.wire.events import Event
 
 VISITOR_NAME = "Visitor"
 LOST_ANSWER_S = 30
@@ -196,7 +197,9 @@ async def logout(
             await people.revoke_family(ports.db, TenantId(token.tenant_id), token.family)
     if everywhere and actor is not None:
         await people.revoke_all(ports.db, actor.tenant, actor.id)
-        await people.raise_token_version(ports.db, ports.clock, actor.tenant, actor.id)
+        version = await people.raise_token_version(ports.db, ports.clock, actor.tenant, actor.id)
+        # A hint, so that it is at once; whoever misses it finds it in the store within seconds.
+        ports.bus.publish([Event(actor.tenant, "user", actor.id, "revoked", 0, str(version).encode())])
 
 
 async def authenticate(ports: Ports, access_token: str) -> Actor:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from deskbell.actions import access
 from deskbell.actions.access import Need, Place
 from deskbell.clock import from_us
 from deskbell.errors import RateLimited
-from deskbell.ids import RoomId, TenantId, UserId, is_id
+from deskbell.ids import ConnectionId, RoomId, TenantId, UserId, is_id
 from deskbell.model.records import Actor
 from deskbell.ports import Ports
 from deskbell.volatile.presence import Seen
@@ -58,6 +58,14 @@ async def left(ports: Ports, tenant: TenantId, user: UserId, room_ids: Iterable[
     """Somebody has one socket less; their rooms are told if it was the last."""
     if await ports.presence.leave(tenant, user):
         await announce(ports, tenant, user, room_ids)
+
+
+async def enrol(
+    ports: Ports, actor: Actor, connection: ConnectionId, cap: int, heard: Mapping[ConnectionId, float]
+) -> None:
+    """Count a new socket over all instances. Where that is one too many, who has been silent longest makes room."""
+    for gone in await ports.roll.enter(actor.tenant, actor.id, connection, cap, heard):
+        ports.bus.publish([Event(actor.tenant, "user", actor.id, "evict", 0, gone.encode())])
 
 
 def _frame(user: UserId, seen: Seen) -> frames.Presence:

@@ -181,6 +181,9 @@ class Socket:
             oldest.out.write(_prepared(frames.Notice(code="too_many_connections", text="Opened elsewhere.")))
             oldest.out.close(CloseCode.TOO_MANY_CONNECTIONS, "too many connections")
             self._hub.remove(oldest)
+            self._ports.roll.leave(actor.tenant, actor.id, oldest.id)
+        heard = self._hub.silence_of(actor.tenant, actor.id, self._loop.time())
+        self._ports.tasks.start(presence.enrol(self._ports, actor, self._id, cap, heard), "enrol")
         connection = Connection(self._id, actor, self._out, self._loop.time(), self._origin)
         self._connection = connection
         limits = settings.limits
@@ -228,6 +231,7 @@ class Socket:
         actor = connection.actor
         followed = self._hub.rooms_of(actor.tenant, actor.id)
         self._hub.remove(connection)
+        self._ports.roll.leave(actor.tenant, actor.id, self._id)
         if self._present:
             self._ports.tasks.start(presence.left(self._ports, actor.tenant, actor.id, followed), "left")
 

@@ -307,6 +307,52 @@ async def moved(db: Queries, since_us: int, limit: int = 10_000) -> list[tuple[T
     return [(row["tenant_id"], row["id"], row["seq"], row["epoch"], row["changed_at"]) for row in found]
 
 
+async def tips(
+    db: Queries, wanted: Sequence[tuple[TenantId, RoomId]]
+) -> dict[tuple[TenantId, RoomId], tuple[int, int]]:
+    """Where these rooms are: ``(seq, epoch)`` of those that exist."""
+    found = await db.fetch(
+        "SELECT r.tenant_id, r.id, r.seq, r.epoch FROM unnest($1::uuid[], $2::uuid[]) AS k(tenant_id, id)"
+        " JOIN rooms r ON r.tenant_id = k.tenant_id AND r.id = k.id",
+        [tenant for tenant, _ in wanted],
+        [room for _, room in wanted],
+    )
+    return {(row["tenant_id"], row["id"]): (row["seq"], row["epoch"]) for row in found}
+
+
+async def places_since(
+    db: Queries, wanted: Sequence[tuple[TenantId, RoomId, int]]
+) -> list[tuple[TenantId, RoomId, UserId, str, int]]:
+    """Whose place in a room has changed after a number: ``(tenant, room, user, state, changed_seq)``, in that order."""
+    found = await db.fetch(
+        "SELECT p.tenant_id, p.room_id, p.user_id, p.state, p.changed_seq"
+        " FROM unnest($1::uuid[], $2::uuid[], $3::bigint[]) AS k(tenant_id, room_id, since)"
+        " JOIN participants p ON p.tenant_id = k.tenant_id AND p.room_id = k.room_id AND p.changed_seq > k.since"
+        " ORDER BY p.changed_seq",
+        [tenant for tenant, _, _ in wanted],
+        [room for _, room, _ in wanted],
+        [since for _, _, since in wanted],
+    )
+    return [(row["tenant_id"], row["room_id"], row["user_id"], row["state"], row["changed_seq"]) for row in found]
+
+
+async def of_users(
+    db: Queries, users: Sequence[tuple[TenantId, UserId]]
+) -> dict[tuple[TenantId, UserId], dict[RoomId, int]]:
+    """The rooms that each of some users is in, with their tips."""
+    found = await db.fetch(
+        "SELECT p.tenant_id, p.user_id, p.room_id, r.seq FROM unnest($1::uuid[], $2::uuid[]) AS k(tenant_id, user_id)"
+        " JOIN participants p ON p.tenant_id = k.tenant_id AND p.user_id = k.user_id AND p.state = 'joined'"
+        " JOIN rooms r ON r.tenant_id = p.tenant_id AND r.id = p.room_id",
+        [tenant for tenant, _ in users],
+        [user for _, user in users],
+    )
+    rooms_of: dict[tuple[TenantId, UserId], dict[RoomId, int]] = {}
+    for row in found:
+        rooms_of.setdefault((row["tenant_id"], row["user_id"]), {})[row["room_id"]] = row["seq"]
+    return rooms_of
+
+
 async def of_user(db: Queries, tenant: TenantId, user: UserId, limit: int = 500) -> list[tuple[RoomId, int, int]]:
     """The latest rooms a user is in: ``(room, tip, last_read_seq)``."""
     found = await db.fetch(

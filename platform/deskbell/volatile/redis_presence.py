@@ -2,7 +2,8 @@
 
 Each instance keeps a list of its own users per tenant, under its own name, which goes by itself when the
 instance says nothing for ``ttl_s``; so keeping it costs one command per tenant, however many users
-there are. A user is here while the list of any instance has them that was heard of lately. A list that Redis has lost is written again at the next beat.
+there are. A user is here while the list of any instance has them that was heard of lately. A list
+that Redis has lost is written again at the next beat.
 
 While Redis is away, only the users of this instance are known.
 """
@@ -57,12 +58,18 @@ class RedisPresence:
         self._beat = link.script(_BEAT)
         self._task: asyncio.Task[None] | None = None
         self._soon = asyncio.Event()
+        # Somebody came or went while Redis was away: what it has of us may be neither empty nor right.
+        self._unsure = False
         self.instance = new_id()
-        link.watch(lambda up: self._soon.set())
+        link.watch(self._link_turned)
 
     @property
     def degraded(self) -> bool:
         return not self._link.up
+
+    def _link_turned(self, up: bool) -> None:
+        self._unsure = True
+        self._soon.set()
 
     async def enter(self, tenant: TenantId, user: UserId) -> bool:
         first = await self._own.enter(tenant, user)
@@ -182,9 +189,12 @@ class RedisPresence:
             )
         except Away:
             return
+        unsure, self._unsure = self._unsure, False
         again: list[Command] = []
         for tenant, answer in zip(tenants, kept, strict=False):
-            if answer == 0:
+            if unsure:
+                again.append(("DEL", self._list(tenant, self.instance)))
+            if unsure or answer == 0:
                 again += self._rewrite(tenant)
         for tenant, answer in zip(said, kept[len(tenants) :], strict=True):
             if answer == 0:
