@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 from deskbell.testing.faults.history import Fault, Recorder
 from deskbell.testing.faults.instances import Installation, Instance
+from deskbell.testing.faults.repeater import Repeater
 from deskbell.testing.servers import ServerFailed
 
 
@@ -155,12 +156,12 @@ async def weather(scene: Scene) -> None:
 
 
 async def valkey(scene: Scene) -> None:
-    """The bus is emptied, restarted, and goes silent without closing a connection."""
+    """The bus is emptied, restarted, goes silent without closing a connection, and repeats itself out of order."""
     server = scene.installation.valkey
     assert server is not None, "this plan needs a Valkey"
     while not scene.over:
         await scene.pause(0.3, 1.0)
-        kind = scene.chance.choice(("restart", "flush", "black_hole"))
+        kind = scene.chance.choice(("restart", "flush", "black_hole", "repeat"))
         scene.note(f"valkey_{kind}")
         if kind == "restart":
             await asyncio.to_thread(server.stop)
@@ -171,6 +172,11 @@ async def valkey(scene: Scene) -> None:
             writer.write(b"FLUSHALL\r\n")
             await reader.readline()
             writer.close()
+        elif kind == "repeat":
+            repeater = Repeater(server.port, scene.chance)
+            await repeater.start()
+            await asyncio.sleep(2.0)
+            await repeater.close()
         else:
             links = [instance.links["bus"] for instance in scene.installation.instances]
             for link in links:

@@ -57,7 +57,11 @@ _tenants = itertools.count(1)
 
 @dataclass(frozen=True)
 class Size:
-    """How much is going on. ``listeners`` only listen, a socket each; ``pause_s`` lies between deeds of one person."""
+    """How much is going on.
+
+    ``members`` talk in all ``rooms``. ``listeners`` have a socket each and only listen, each in one of the
+    rooms. ``pause_s`` lies between two deeds of a person.
+    """
 
     members: int = 5
     rooms: int = 3
@@ -147,14 +151,16 @@ class Rig:
         finally:
             await db.close()
         for number in range(size.rooms):
-            who = [talker.who.id for talker in [*self.members[1:], *self.listeners]]
+            who = [talker.who.id for talker in [*self.members[1:], *self.listeners[number :: size.rooms]]]
             body = {"channel_type": "group", "key": f"room-{number}", "participants": who}
             opened = await self.members[0].rest(0, "POST", "/rooms", body)
             if opened is None or not opened.ok:
                 raise ServerFailed(f"a room could not be opened: {opened}")
             self.rooms.append(opened.body["id"])
-        for talker in [*self.members, *self.listeners]:
+        for talker in self.members:
             talker.start(self.rooms)
+        for number, talker in enumerate(self.listeners):
+            talker.start([self.rooms[number % size.rooms]])
         for talker in [*self.agents, *self.visitors]:
             talker.start()
         await _until(self._all_subscribed, 60.0, "not everybody could subscribe")
