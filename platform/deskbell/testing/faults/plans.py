@@ -92,7 +92,7 @@ async def postgres(scene: Scene) -> None:
 async def cut(scene: Scene) -> None:
     """All sockets are cut at once, again and again, with RST and with FIN."""
     while not scene.over:
-        await scene.pause(0.5, 1.5)
+        await (scene.pause(15, 20) if scene.long else scene.pause(0.5, 1.5))
         reset = scene.chance.random() < 0.5
         scene.note("cut_rst" if reset else "cut_fin")
         for instance in scene.installation.instances:

@@ -79,7 +79,6 @@ class Verdict:
     store: Store = field(repr=False)
     broken: list[Broken]
     asked_again: int = 0
-    slowest_back_s: float = 0.0
 
     @property
     def figures(self) -> dict[str, int | float]:
@@ -99,8 +98,21 @@ class Verdict:
             "pages": of[Paged],
             "faults": of[Fault],
             "stored": len(self.store.messages),
-            "slowest_back_s": round(self.slowest_back_s, 1),
+            "longest_away_s": round(self.longest_away_s, 1),
         }
+
+    @property
+    def longest_away_s(self) -> float:
+        """For how long anybody was without the socket that had been there."""
+        ended: dict[str, float] = {}
+        longest = 0.0
+        for entry in self.entries:
+            if isinstance(entry, Closed):
+                ended[entry.socket.partition("#")[0]] = entry.t
+            elif isinstance(entry, Opened):
+                since = ended.pop(entry.socket.partition("#")[0], entry.t)
+                longest = max(longest, entry.t - since)
+        return longest
 
 
 class Rig:
@@ -307,7 +319,6 @@ async def run(
             over = True
             await mended(installation)
             log.add(Fault(t=log.now(), what="mended"))
-        mended_at = log.now()
         tasks = [task for task in (working, beside) if task is not None]
         done, pending = await asyncio.wait(tasks, timeout=FINISH_WITHIN_S)
         for task in done:
@@ -331,8 +342,7 @@ async def run(
     if folder is not None:
         (folder / "store.json").write_bytes(msgspec.json.encode(store))
     again = sum(talker.asked_again for talker in rig.everybody)
-    late = max((e.t - mended_at for e in entries if isinstance(e, Opened)), default=0.0)
-    return Verdict(entries, store, check(entries, store), again, max(0.0, late))
+    return Verdict(entries, store, check(entries, store), again)
 
 
 async def _until(condition: Callable[[], bool], seconds: float, why: str) -> None:
