@@ -292,7 +292,7 @@ class Socket:
 
     def _done(self) -> None:
         self._in_flight -= 1
-        if self._has_room.is_set():
+        if self._has_room.is_set() or self._in_flight >= self._ports.settings.limits.in_flight_per_socket:
             return
         self._has_room.set()
         if self._connection is not None:
