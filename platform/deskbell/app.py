@@ -11,6 +11,7 @@ import fcntl
 import os
 import tempfile
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
@@ -39,10 +40,15 @@ from deskbell.store.journal import Journal, JournalSettings
 from deskbell.store.migrate import migrate
 from deskbell.tasks import Tasks
 from deskbell.tokens import Passwords, Tokens
-from deskbell.volatile.bus import MemoryBus
-from deskbell.volatile.limits import Gauge, MemoryLimits
-from deskbell.volatile.presence import MemoryPresence
-from deskbell.volatile.tickets import MemoryTickets
+from deskbell.volatile.bus import Bus, MemoryBus
+from deskbell.volatile.limits import Gauge, Limits, MemoryLimits, MemoryRoll, Roll
+from deskbell.volatile.presence import MemoryPresence, Presence
+from deskbell.volatile.redis_bus import RedisBus
+from deskbell.volatile.redis_limits import RedisLimits, RedisRoll
+from deskbell.volatile.redis_link import Link
+from deskbell.volatile.redis_presence import RedisPresence
+from deskbell.volatile.redis_tickets import RedisTickets
+from deskbell.volatile.tickets import MemoryTickets, Tickets
 from deskbell.wire.close_codes import CloseCode
 
 log = structlog.get_logger(__name__)
@@ -62,13 +68,16 @@ class StartRefused(Exception):
 class Application:
     """One process. Use :meth:`open`; ``quart`` then is the ASGI application, ``edge`` all behind it."""
 
-    def __init__(self, settings: Settings, edge: Edge, jobs: Jobs, journal: Journal, lock: _SingleProcess) -> None:
+    def __init__(
+        self, settings: Settings, edge: Edge, jobs: Jobs, journal: Journal, shared: _Shared, lock: _SingleProcess
+    ) -> None:
         self.settings = settings
         self.edge = edge
         self.ports = edge.ports
         self.jobs = jobs
         self.quart = _quart(edge)
         self._journal = journal
+        self._shared = shared
         self._lock = lock
 
     @classmethod
@@ -90,8 +99,11 @@ class Application:
             StoreUnavailable: The store does not answer.
         """
         problems = check_production(settings) if settings.environment == "production" else []
-        if settings.bus.url != "memory://":
-            problems.append("bus.url: this version knows memory:// only; run one process.")
+        if not settings.bus.is_memory and settings.store.is_sqlite:
+            problems.append(
+                "bus.url: SQLite serves one process, and one process needs no Redis."
+                " Leave it at memory://, or use PostgreSQL for several."
+            )
         if problems:
             raise StartRefused(problems)
         clock = clock or Clock()
@@ -124,7 +136,8 @@ class Application:
             settings.plugins, settings.channels, moderation_timeout_s=settings.moderation.timeout_s, extra=extra
         )
         await host.start()
-        bus = MemoryBus()
+        shared = _Shared.of(settings, clock)
+        bus = shared.bus
         wakes: dict[str, Any] = {}
 
         def outbox_filled(queue: str) -> None:
@@ -150,10 +163,11 @@ class Application:
             plugins=host,
             tokens=_tokens(settings, clock),
             passwords=passwords or Passwords(),
-            limits=MemoryLimits(clock),
-            presence=MemoryPresence(clock),
-            tickets=MemoryTickets(clock),
+            limits=shared.limits,
+            presence=shared.presence,
+            tickets=shared.tickets,
             tasks=Tasks(),
+            roll=shared.roll,
         )
         for seed in settings.tenants:
             await _plant(ports, seed)
@@ -164,6 +178,7 @@ class Application:
             prepare,
             heartbeat_s=settings.server.heartbeat_s,
             silence_s=settings.server.silence_s,
+            bus=bus,
         )
         edge = Edge(
             ports, hub, Marks(ports), TurnEngine(ports), Gauge(settings.limits.unauthenticated_sockets_per_prefix)
@@ -172,13 +187,13 @@ class Application:
         wakes["turn"] = edge.turns.wake
         wakes["observe"] = jobs.observe_soon
         bus.subscribe(hub.on_events)
-        await bus.start()
+        await shared.start(hub)
         journal.start()
         hub.start()
         edge.marks.start()
         edge.turns.start()
         jobs.start()
-        return cls(settings, edge, jobs, journal, lock)
+        return cls(settings, edge, jobs, journal, shared, lock)
 
     def server(self, *, host: str | None = None, port: int | None = None) -> Server:
         """A server for this application, which drains when it is told to stop."""
@@ -214,7 +229,7 @@ class Application:
         await edge.marks.close()
         await self.ports.tasks.close()
         await edge.hub.close()
-        await self.ports.bus.close()
+        await self._shared.close()
         await self.ports.db.close()
         self._lock.release()
 
@@ -295,6 +310,49 @@ async def _plant(ports: Ports, seed: TenantSeed) -> TenantId:
         for team in who.teams:
             await people.join_team(db, tenant, team, people.actor(user).id)
     return tenant
+
+
+@dataclass
+class _Shared:
+    """What may be lost: of this process alone, or over Redis with all others of the installation."""
+
+    bus: Bus
+    presence: Presence
+    tickets: Tickets
+    limits: Limits
+    roll: Roll
+    link: Link | None = None
+
+    @classmethod
+    def of(cls, settings: Settings, clock: Clock) -> _Shared:
+        if settings.bus.is_memory:
+            return cls(MemoryBus(), MemoryPresence(clock), MemoryTickets(clock), MemoryLimits(clock), MemoryRoll())
+        link = Link(settings.bus.url)
+        return cls(
+            RedisBus(link),
+            RedisPresence(link, clock),
+            RedisTickets(link, clock),
+            RedisLimits(link, clock),
+            RedisRoll(link),
+            link,
+        )
+
+    async def start(self, hub: Hub) -> None:
+        """Begin. A Redis that does not answer is waited for a second, not longer."""
+        if self.link is not None:
+            await self.link.start()
+        await self.bus.start()
+        await self.presence.start()
+        await self.limits.start()
+        await self.roll.start(hub.heard)
+
+    async def close(self) -> None:
+        await self.roll.close()
+        await self.limits.close()
+        await self.presence.close()
+        await self.bus.close()
+        if self.link is not None:
+            await self.link.close()
 
 
 class _SingleProcess:

@@ -7,7 +7,8 @@ looks again under the lock: doing it twice, or on two instances at once, changes
 ======== ============== ==================================================================
 job      every          what it does
 ======== ============== ==================================================================
-tips     tip_poll_s     hears of rooms and users that changed elsewhere; heals lost events
+tips     tip_poll_s     hears of rooms and users that changed elsewhere; heals lost events;
+                        every ``tip_poll_degraded_s`` while the bus is away
 cases    tick_s         cases whose deadline has passed: the next step of the ladder
 rooms    tick_s         conversations to close, rooms whose time is over
 observe  tick_s         tells plugins what has happened; again, or dead, where that failed
@@ -17,7 +18,7 @@ tidy     10 minutes     forgets finished work and expired logins
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 
 import structlog
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
@@ -25,11 +26,13 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from deskbell.actions import cases as case_actions
 from deskbell.actions import observing, support, turns
 from deskbell.errors import DeskbellError
-from deskbell.ids import RoomId
+from deskbell.ids import RoomId, TenantId
 from deskbell.server.edge import Edge
 from deskbell.store import cases, leases, outbox, people, rooms
 from deskbell.store.database import StoreError, StoreUnavailable
+from deskbell.wire import frames
 from deskbell.wire.close_codes import CloseCode
+from deskbell.wire.events import Event
 
 log = structlog.get_logger(__name__)
 
@@ -50,11 +53,13 @@ class Jobs:
         )
         self._rooms_since_us = 0
         self._users_since_us = 0
+        self._cases_told: dict[str, int] = {}
 
     def start(self) -> None:
         settings = self._ports.settings
+        self._ports.bus.watch(self._bus_turned)
         table: list[tuple[str, float, Callable[[], Awaitable[object]]]] = [
-            ("tips", settings.bus.tip_poll_s, self.tips),
+            ("tips", self._tips_every_s(self._ports.bus.degraded), self.tips),
             ("cases", settings.jobs.tick_s, self.cases),
             ("rooms", settings.jobs.tick_s, self.rooms),
             ("observe", settings.jobs.tick_s, self.observe),
@@ -70,6 +75,26 @@ class Jobs:
         """Tick no more. What was started goes on; :class:`deskbell.tasks.Tasks` ends it."""
         if self._scheduler.running:
             self._scheduler.shutdown(wait=False)
+
+    def _tips_every_s(self, degraded: bool) -> float:
+        bus = self._ports.settings.bus
+        return bus.tip_poll_degraded_s if degraded else bus.tip_poll_s
+
+    def _bus_turned(self, degraded: bool) -> None:
+        """While nothing else brings the news, the store is asked often; afterwards everything is compared once."""
+        if not self._scheduler.running:
+            return
+        self._scheduler.reschedule_job("tips", trigger="interval", seconds=self._tips_every_s(degraded))
+        if degraded:
+            self._tick("tips", self.tips)
+        else:
+            self._tick("bus", self._bus_is_back)
+
+    async def _bus_is_back(self) -> None:
+        await self.tips(compare=True)
+        self._cases_told.clear()
+        await self._edge.hub.check_tips()
+        await self._edge.hub.check_places()
 
     def observe_soon(self) -> None:
         """There is work for observers now."""
@@ -90,21 +115,36 @@ class Jobs:
         except DeskbellError as error:
             log.warning("job_put_off", job=name, error=str(error))
 
-    async def tips(self) -> None:
-        """Rooms and users that changed since last time, with an overlap for commits that took long."""
+    async def tips(self, *, compare: bool = False) -> None:
+        """Rooms and users that changed since last time, with an overlap for commits that took long.
+
+        ``compare``: the cases as well, which otherwise only the bus tells of.
+        """
         db, hub = self._ports.db, self._edge.hub
         now_us = await self._ports.journal.now_us()
         if self._rooms_since_us == 0:
             self._rooms_since_us = self._users_since_us = now_us
-        if hub.room_count:
-            moved = await rooms.moved(db, self._rooms_since_us - OVERLAP_US)
+        if hub.connection_count:
+            since_us = self._rooms_since_us - OVERLAP_US
+            moved = await rooms.moved(db, since_us)
             hub.on_tips((tenant, room, seq, epoch) for tenant, room, seq, epoch, _ in moved)
+            if compare or self._ports.bus.degraded:
+                await self._tell_cases(since_us, [(tenant, room) for tenant, room, *_ in moved])
         self._rooms_since_us = now_us
         for tenant, user, version, disabled in await people.changed_since(db, self._users_since_us - OVERLAP_US):
             for connection in hub.connections_of(tenant, user):
                 if disabled or connection.actor.token_version != version:
                     connection.out.close(CloseCode.REVOKED, "revoked")
         self._users_since_us = now_us
+
+    async def _tell_cases(self, since_us: int, moved: Sequence[tuple[TenantId, RoomId]]) -> None:
+        """To the staff here: cases that changed elsewhere, each version once."""
+        for tenant, case_id in await cases.changed(self._ports.db, since_us, moved):
+            case = await cases.get(self._ports.db, tenant, case_id)
+            if case is not None and self._cases_told.get(case.id, 0) < case.version:
+                self._cases_told[case.id] = case.version
+                frame = frames.encode(frames.CaseFrame(case=case))
+                self._edge.hub.on_events([Event(tenant, "staff", case.team, "case", 0, frame)])
 
     async def cases(self) -> None:
         """The next step for cases whose deadline has passed, and a person where a bot's turn was given up."""

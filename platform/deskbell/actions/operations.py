@@ -37,6 +37,18 @@ async def fitness(ports: Ports, *, draining: bool) -> Fitness:
     return Fitness(not problems, tuple(problems))
 
 
+def degraded(ports: Ports) -> list[str]:
+    """Which parts do without the other instances at the moment. Everything goes on, a little worse."""
+    parts = {
+        "bus": ports.bus.degraded,
+        "presence": ports.presence.degraded,
+        "limits": ports.limits.degraded,
+        "tickets": ports.tickets.degraded,
+        "connections": ports.roll.degraded,
+    }
+    return [part for part, away in parts.items() if away]
+
+
 def needs_admin(actor: Actor | None) -> None:
     """Refuse everybody but admins of a tenant.
 

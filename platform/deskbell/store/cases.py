@@ -29,6 +29,23 @@ async def get(db: Queries, tenant: TenantId, case: CaseId) -> Case | None:
     return msgspec.structs.replace(found, position=await position(db, tenant, found))
 
 
+async def changed(
+    db: Queries, since_us: int, in_rooms: Sequence[tuple[TenantId, RoomId]]
+) -> list[tuple[TenantId, CaseId]]:
+    """Which cases changed since: those that are not over, and those of some rooms."""
+    still_open = await db.fetch(
+        f"SELECT tenant_id, id FROM cases WHERE status IN {OPEN} AND changed_at >= $1", since_us
+    )
+    in_these = await db.fetch(
+        "SELECT c.tenant_id, c.id FROM unnest($1::uuid[], $2::uuid[]) AS k(tenant_id, room_id)"
+        " JOIN cases c ON c.tenant_id = k.tenant_id AND c.room_id = k.room_id WHERE c.changed_at >= $3",
+        [tenant for tenant, _ in in_rooms],
+        [room for _, room in in_rooms],
+        since_us,
+    )
+    return list(dict.fromkeys((row["tenant_id"], row["id"]) for row in (*still_open, *in_these)))
+
+
 async def open_of_room(db: Queries, tenant: TenantId, room: RoomId) -> Case | None:
     """The room's case that is not over."""
     row = await db.fetchrow(f"{_CASE} WHERE c.tenant_id = $1 AND c.room_id = $2 AND c.status IN {OPEN}", tenant, room)

@@ -55,6 +55,9 @@ Heard = Callable[[], Iterable[tuple[TenantId, UserId, Mapping[ConnectionId, floa
 class Roll(Protocol):
     """How many sockets a user has over all instances. Those of its own instance the hub counts itself."""
 
+    @property
+    def degraded(self) -> bool: ...
+
     async def enter(
         self,
         tenant: TenantId,
@@ -128,6 +131,8 @@ class MemoryLimits:
 
 class MemoryRoll:
     """For a single process: there is nobody else to count."""
+
+    degraded = False
 
     async def enter(
         self,

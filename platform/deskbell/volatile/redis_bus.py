@@ -50,6 +50,23 @@ _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(list[Event])
 
 
+class _User(msgspec.Struct):
+    id: str
+
+
+class _Participant(msgspec.Struct):
+    user: _User
+
+
+class _Place(msgspec.Struct):
+    """Of a ``participant`` frame, whose place it is about."""
+
+    participant: _Participant
+
+
+_place = msgspec.json.Decoder(_Place)
+
+
 def topic_of(event: Event) -> str:
     """The channel of an event."""
     if event.topic == "staff":
@@ -117,6 +134,10 @@ class RedisBus:
             self._standing += 1
             self._bytes += len(event.frame)
             self._outgoing.setdefault(topic_of(event), []).append(event)
+            if event.kind == "participant":
+                # Where they have a socket nobody may know this room yet.
+                user = _place.decode(event.frame).participant.user.id
+                self._outgoing.setdefault(channel(event.tenant, "user", user), []).append(event)
         if self._full:
             self._changed()
         self._link.wake()
@@ -175,6 +196,7 @@ class RedisBus:
         if self._full:
             self._full = False
             self._changed()
+            self._call()
         verb = "SPUBLISH" if self._link.cluster else "PUBLISH"
         return [(verb, name, payload) for name, events in outgoing.items() for payload in self._payloads(events)]
 
@@ -204,8 +226,16 @@ class RedisBus:
         except msgspec.DecodeError:
             log.warning("bus_payload_unknown")
             return
+        if b":user:" in name:
+            # Of a room that is listened to here anyway, it comes that way.
+            events = [event for event in events if event.topic == "user" or not self._hears(topic_of(event))]
         self.heard += len(events)
-        hand_over(self._subscribers, events)
+        if events:
+            hand_over(self._subscribers, events)
+
+    def _hears(self, name: str) -> bool:
+        line = self._line_for(name)
+        return line is not None and name in line.confirmed
 
     # whether it holds
 
@@ -220,9 +250,13 @@ class RedisBus:
         else:
             self._relay()
             if self._was_up:
-                self._link.tell(("SPUBLISH" if self._link.cluster else "PUBLISH", CALL, self._head))
+                self._call()
             self._was_up = True
         self._changed()
+
+    def _call(self) -> None:
+        """Tell the others that they may have missed something of ours."""
+        self._link.tell(("SPUBLISH" if self._link.cluster else "PUBLISH", CALL, self._head))
 
     def _relay(self) -> None:
         """Put every topic on the line of the server that has it now."""

@@ -207,6 +207,10 @@ class RedisRoll:
         # A Redis that was away may come back empty.
         link.watch(lambda up: self._soon.set() if up else None)
 
+    @property
+    def degraded(self) -> bool:
+        return not self._link.up
+
     async def enter(
         self,
         tenant: TenantId,

@@ -46,7 +46,7 @@ class RedisPresence:
         beat_s: How often an instance says that it lives.
     """
 
-    def __init__(self, link: Link, clock: Clock, *, ttl_s: float = 30.0, beat_s: float = 10.0) -> None:
+    def __init__(self, link: Link, clock: Clock, *, ttl_s: float = 20.0, beat_s: float = 5.0) -> None:
         self._link = link
         self._clock = clock
         self._ttl_ms = int(ttl_s * 1000)

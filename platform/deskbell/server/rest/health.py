@@ -117,6 +117,7 @@ def blueprint(edge: Edge, meters: Meters) -> Blueprint:
                 "version": __version__,
                 "store": ports.db.dialect,
                 "bus_degraded": ports.bus.degraded,
+                "degraded": operations.degraded(ports),
                 "messages_waiting": ports.journal.waiting,
                 "sockets": edge.hub.connection_count,
                 "rooms_followed": edge.hub.room_count,
