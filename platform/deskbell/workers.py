@@ -106,7 +106,9 @@ class Supervisor:
         clean = True
         for process in running:
             try:
-                clean = process.wait(max(0.0, deadline - time.monotonic())) == 0 and clean
+                status = process.wait(max(0.0, deadline - time.monotonic()))
+                # One that was still starting dies of the signal: it served nobody yet.
+                clean = clean and status in (0, -signal.SIGTERM)
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
