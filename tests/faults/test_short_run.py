@@ -24,7 +24,7 @@ SMALL = Size(members=4, rooms=2, visitors=1, agents=3, pause_s=0.3)
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def installation() -> AsyncIterator[Installation]:
-    async with Installation.open(2, random.Random(SEED), redis=False) as opened:
+    async with Installation.open(2, random.Random(SEED), redis=True) as opened:
         yield opened
 
 
@@ -69,6 +69,14 @@ async def test_a_crash_of_the_database_is_waited_out_and_no_socket_is_lost(insta
     good(verdict)
     assert done(verdict, "postgres_stop_immediate") >= 1
     assert "unavailable" in refused(verdict)
+    assert verdict.figures["sockets_lost"] == 0
+
+
+async def test_a_bus_that_forgets_stalls_and_repeats_itself_costs_nobody_a_message(installation: Installation) -> None:
+    verdict = await run(installation, PLANS["valkey"], seconds=3, seed=SEED, size=SMALL)
+
+    good(verdict)
+    assert all(done(verdict, f"valkey_{kind}") >= 1 for kind in ("restart", "flush", "black_hole", "repeat"))
     assert verdict.figures["sockets_lost"] == 0
 
 

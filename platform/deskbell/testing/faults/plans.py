@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from deskbell.testing.faults.history import Fault, Recorder
 from deskbell.testing.faults.instances import Installation, Instance
 from deskbell.testing.faults.repeater import Repeater
-from deskbell.testing.servers import ServerFailed
+from deskbell.testing.servers import ServerFailed, ValkeyServer
 
 
 @dataclass
@@ -160,31 +160,38 @@ async def valkey(scene: Scene) -> None:
     server = scene.installation.valkey
     assert server is not None, "this plan needs a Valkey"
     while not scene.over:
-        await scene.pause(0.3, 1.0)
-        kind = scene.chance.choice(("restart", "flush", "black_hole", "repeat"))
-        scene.note(f"valkey_{kind}")
-        if kind == "restart":
-            await asyncio.to_thread(server.stop)
-            await asyncio.sleep(10 if scene.long else 1.0)
-            await asyncio.to_thread(server.start)
-        elif kind == "flush":
-            reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
-            writer.write(b"FLUSHALL\r\n")
-            await reader.readline()
-            writer.close()
-        elif kind == "repeat":
-            repeater = Repeater(server.port, scene.chance)
-            await repeater.start()
-            await asyncio.sleep(2.0)
-            await repeater.close()
-        else:
-            links = [instance.links["bus"] for instance in scene.installation.instances]
-            for link in links:
-                link.weather.swallow = ("there", "back")
-            await asyncio.sleep(10 if scene.long else 2.0)
-            for link in links:
-                link.heal()
-        scene.note(f"valkey_{kind}_over")
+        for kind in scene.chance.sample(_BUS_FAULTS, len(_BUS_FAULTS)):
+            await scene.pause(0.2, 0.5)
+            scene.note(f"valkey_{kind}")
+            await _break_bus(scene, server, kind)
+            scene.note(f"valkey_{kind}_over")
+
+
+_BUS_FAULTS = ("restart", "flush", "black_hole", "repeat")
+
+
+async def _break_bus(scene: Scene, server: ValkeyServer, kind: str) -> None:
+    if kind == "restart":
+        await asyncio.to_thread(server.stop)
+        await asyncio.sleep(10 if scene.long else 1.0)
+        await asyncio.to_thread(server.start)
+    elif kind == "flush":
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        writer.write(b"FLUSHALL\r\n")
+        await reader.readline()
+        writer.close()
+    elif kind == "repeat":
+        repeater = Repeater(server.port, scene.chance)
+        await repeater.start()
+        await asyncio.sleep(2.0)
+        await repeater.close()
+    else:
+        links = [instance.links["bus"] for instance in scene.installation.instances]
+        for link in links:
+            link.weather.swallow = ("there", "back")
+        await asyncio.sleep(10 if scene.long else 2.0)
+        for link in links:
+            link.heal()
 
 
 async def calm(scene: Scene) -> None:
