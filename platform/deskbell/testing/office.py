@@ -34,7 +34,7 @@ from deskbell.store import people
 from deskbell.store.database import Database
 from deskbell.store.journal import Journal, JournalSettings, NewMessage, Outcome, Posted
 from deskbell.tasks import Tasks
-from deskbell.testing.desk import SECRET, FakeClock, ScriptedBot, _BotPlugin, settings_for
+from deskbell.testing.desk import SECRET, FakeClock, ScriptedBot, _BotPlugin, _quick_hasher, settings_for
 from deskbell.tokens import Passwords, Tokens
 from deskbell.volatile.bus import MemoryBus
 from deskbell.volatile.limits import MemoryLimits
@@ -202,7 +202,7 @@ class Office:
             bus=bus,
             plugins=host,
             tokens=Tokens.with_secret(SECRET, self.clock, issuer="office", audience="office", access_s=900),
-            passwords=Passwords(),
+            passwords=Passwords(_quick_hasher),
             limits=MemoryLimits(self.clock),
             presence=MemoryPresence(self.clock),
             tickets=MemoryTickets(self.clock),
