@@ -7,6 +7,7 @@ delays and reorders. Whatever it does, every socket's picture of a room ends as 
 from __future__ import annotations
 
 import asyncio
+import os
 import random
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
@@ -14,6 +15,7 @@ from typing import Any
 
 import msgspec
 import pytest
+import pytest_asyncio
 
 from deskbell import hub as hub_module
 from deskbell.actions import access, messages, presence, reads, rooms
@@ -24,8 +26,10 @@ from deskbell.model.records import Actor
 from deskbell.server.outbound import payloads, prepare
 from deskbell.store import pages
 from deskbell.store.database import StoreUnavailable
+from deskbell.store.migrate import migrate
 from deskbell.testing.heard import Heard, differences, in_store
 from deskbell.testing.office import Office
+from deskbell.testing.servers import ExternalPostgres
 from deskbell.wire import frames
 from deskbell.wire.events import Event
 
@@ -88,18 +92,24 @@ class Exchange:
         self.meddle: Callable[[Sequence[Event]], Sequence[Event]] = list
         self.kept: list[Event] = []
         self.hub = Hub(office.db, office.clock, dict(office.ports.plugins.channels), prepare)
-        office.ports.bus.subscribe(lambda events: self.hub.on_events(self.meddle(events)))
+        self.open = True
+        office.ports.bus.subscribe(self._hear)
+
+    def _hear(self, events: Sequence[Event]) -> None:
+        if self.open:
+            self.hub.on_events(self.meddle(events))
 
     @classmethod
     @asynccontextmanager
-    async def open(cls, url: str, **changes: Any) -> AsyncIterator[Exchange]:
-        async with Office.open(url, **changes) as office:
-            exchange = cls(office)
-            exchange.hub.start()
-            try:
-                yield exchange
-            finally:
-                await exchange.hub.close()
+    async def at(cls, office: Office) -> AsyncIterator[Exchange]:
+        """A hub of one test's own; the office goes on."""
+        exchange = cls(office)
+        exchange.hub.start()
+        try:
+            yield exchange
+        finally:
+            exchange.open = False
+            await exchange.hub.close()
 
     def connect(self, actor: Actor, *rooms: RoomId, tips: int = 0) -> Line:
         """A socket of somebody who is in ``rooms``."""
@@ -180,23 +190,54 @@ def _inboxes_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(hub_module, "INBOX_EVERY_S", INBOX_EVERY_S)
 
 
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def sqlite_office(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Office]:
+    url = f"sqlite:///{tmp_path_factory.mktemp('office') / 'deskbell.sqlite3'}"
+    await migrate(url)
+    async with Office.open(url) as office:
+        yield office
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def postgres_office(postgres_server: ExternalPostgres, migrated_template: str) -> AsyncIterator[Office]:
+    name = f"deskbell_hub_{os.getpid()}"
+    async with Office.open(postgres_server.create_database(name, template=migrated_template)) as office:
+        yield office
+    postgres_server.drop_database(name)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def parlour_office(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Office]:
+    url = f"sqlite:///{tmp_path_factory.mktemp('parlour') / 'deskbell.sqlite3'}"
+    await migrate(url)
+    async with Office.open(url, channels={"group": {"history": "since_join"}}) as office:
+        yield office
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def office(request: pytest.FixtureRequest) -> Office:
+    """Runs the test once on each database."""
+    office: Office = request.getfixturevalue("sqlite_office" if request.param == "sqlite" else "postgres_office")
+    return office
+
+
 @pytest.fixture
-async def exchange(database_url: str) -> AsyncIterator[Exchange]:
-    async with Exchange.open(database_url) as exchange:
+async def exchange(office: Office) -> AsyncIterator[Exchange]:
+    async with Exchange.at(office) as exchange:
         yield exchange
 
 
 @pytest.fixture
-async def on_sqlite(sqlite_url: str) -> AsyncIterator[Exchange]:
+async def on_sqlite(sqlite_office: Office) -> AsyncIterator[Exchange]:
     """For what does not depend on the database."""
-    async with Exchange.open(sqlite_url) as exchange:
+    async with Exchange.at(sqlite_office) as exchange:
         yield exchange
 
 
 @pytest.fixture
-async def parlour(sqlite_url: str) -> AsyncIterator[Exchange]:
+async def parlour(parlour_office: Office) -> AsyncIterator[Exchange]:
     """Groups in which nobody sees what was said before they came."""
-    async with Exchange.open(sqlite_url, channels={"group": {"history": "since_join"}}) as exchange:
+    async with Exchange.at(parlour_office) as exchange:
         yield exchange
 
 
@@ -658,10 +699,21 @@ async def test_a_heal_does_not_overtake_what_is_being_told(
     policy = on_sqlite.office.ports.plugins.channels["group"].policy
     page = await pages.changes(on_sqlite.office.db, on_sqlite.office.tenant, room, policy, second.seq)
 
-    async def at_once(*args: Any) -> Any:
+    async def read_at_once(*args: Any) -> Any:
         return page
 
-    monkeypatch.setattr(pages, "changes", at_once)
+    async def nobody_left(*args: Any) -> list[Any]:
+        return []
+
+    async def write_at_once(stream: hub_module.Stream, frame: bytes) -> None:
+        for subscription in stream.subscriptions.values():
+            if subscription.live:
+                subscription.write(frame)
+
+    # The heal is as quick as can be, and the slices are slow.
+    monkeypatch.setattr(pages, "changes", read_at_once)
+    monkeypatch.setattr(hub_module.rooms, "places_since", nobody_left)
+    monkeypatch.setattr(on_sqlite.hub, "_write_all", write_at_once)
     on_sqlite.hub.on_events([first, second])
     on_sqlite.hub.on_events([fourth])
     await on_sqlite.until(lambda: lines[-1].of("changes"), "the heal")
