@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine
+from contextvars import Context
 from typing import Any
 
 import structlog
@@ -24,7 +25,8 @@ class Tasks:
         if self._closing:
             work.close()
             return None
-        task = asyncio.create_task(work, name=name)
+        # In a context of its own: begun inside a transaction, it must not take that for its own.
+        task = asyncio.create_task(work, name=name, context=Context())
         self._running.add(task)
         task.add_done_callback(self._ended)
         return task

@@ -194,6 +194,9 @@ async def _reopen_and_post(ports: Ports, actor: Actor, command: NewMessage, done
     except DeskbellError as refusal:
         done(refusal)
         return
+    except StoreError:
+        done(Unavailable())
+        return
     command.done = done
     ports.journal.post(command)
 
