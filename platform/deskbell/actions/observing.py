@@ -20,11 +20,14 @@ async def work_off(ports: Ports, limit: int = 50) -> int:
     now_us = await ports.journal.now_us()
     claimed = await outbox.claim(ports.db, QUEUE, now_us, lease_us, limit)
     fresh_until_us = ports.clock.now_us() + lease_us // 2
-    for work in claimed:
-        # Slow plugins: nobody else must begin on what is still in line here.
-        if ports.clock.now_us() > fresh_until_us and not await outbox.extend(
-            ports.db, work, await ports.journal.now_us() + lease_us
-        ):
+    lost: set[int] = set()
+    for number, work in enumerate(claimed):
+        if ports.clock.now_us() > fresh_until_us:
+            # Slow plugins: nobody else must begin on what is still in line here.
+            fresh_until_us = ports.clock.now_us() + lease_us // 2
+            until_us = await ports.journal.now_us() + lease_us
+            lost.update([rest.id for rest in claimed[number:] if not await outbox.extend(ports.db, rest, until_us)])
+        if work.id in lost:
             continue
         try:
             await _tell(ports, work)
