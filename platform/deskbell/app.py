@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import fcntl
 import os
+import re
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -35,9 +36,9 @@ from deskbell.server.edge import Edge
 from deskbell.server.inbound import BoundedWebsocketConnection
 from deskbell.server.outbound import prepare
 from deskbell.store import people
-from deskbell.store.database import Database
+from deskbell.store.database import Database, StoreUnavailable
 from deskbell.store.journal import Journal, JournalSettings
-from deskbell.store.migrate import migrate
+from deskbell.store.migrate import migrate, pending
 from deskbell.tasks import Tasks
 from deskbell.tokens import Passwords, Tokens
 from deskbell.volatile.bus import Bus, MemoryBus
@@ -150,7 +151,7 @@ class Application:
             clock,
             host.channels,
             bus.publish,
-            _journal_settings(settings, db),
+            _journal_settings(settings),
             observed=host.observed,
             outbox_filled=outbox_filled,
         )
@@ -249,12 +250,10 @@ def _quart(edge: Edge) -> Quart:
     return app
 
 
-def _journal_settings(settings: Settings, db: Database) -> JournalSettings:
+def _journal_settings(settings: Settings) -> JournalSettings:
     store = settings.store
-    # SQLite has one writer: a second lane could only wait for the first.
-    most = 1 if db.dialect == "sqlite" else 2
     return JournalSettings(
-        lanes=store.lanes or most,
+        lanes=store.lane_count,
         batch_max=store.batch_max,
         batch_bytes=store.batch_bytes,
         lane_capacity=store.lane_capacity,
@@ -380,9 +379,18 @@ class _SingleProcess:
             self._file = None
 
 
+def _shown(url: str) -> str:
+    """A store's address without its password."""
+    return re.sub(r"//[^@/]*@", "//", url)
+
+
 async def access_token(settings: Settings, tenant_slug: str, email: str) -> str | None:
     """An access token for somebody, made without serving; None: there is nobody of that address."""
     clock = Clock()
+    if await pending(settings.store.url):
+        raise StoreUnavailable(
+            f"There is no desk at {_shown(settings.store.url)} yet. Run deskbell serve or migrate first."
+        )
     db = await Database.open(settings.store.url, pool_size=1)
     try:
         tenant = await people.tenant_by_slug(db, tenant_slug)

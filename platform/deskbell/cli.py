@@ -14,7 +14,10 @@ from typing import Any, TypeVar
 import click
 import msgspec
 from rich.console import Console
+from rich.markup import escape
+from rich.padding import Padding
 from rich.table import Table
+from rich.text import Text
 
 from deskbell.config import (
     DEMO_PASSWORD,
@@ -135,6 +138,16 @@ def _serve(settings: Settings, host: str | None, port: int | None, *, fd: int | 
     return _run(work())
 
 
+def _port_is_free(host: str, port: int) -> bool:
+    from deskbell import workers
+
+    try:
+        workers.bind(host, port).close()
+    except OSError:
+        return False
+    return True
+
+
 @main.command()
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option("--port", type=click.IntRange(0, 65535), default=8000, show_default=True, help="Port to listen on.")
@@ -156,6 +169,9 @@ def demo(host: str, port: int, folder: Path) -> None:
         logging=msgspec.structs.replace(base.logging, level="warning"),
     )
     suffix = "" if port == 8000 else f" --url {url}"
+    if not _port_is_free(host, port):
+        err.print(f"Something answers on port {port} already. Stop it, or give another: deskbell demo --port 8080")
+        raise SystemExit(3)
     out.print(f"[bold]Deskbell {__version__}[/] on [cyan]{url}[/]  (data in {folder}, Ctrl+C stops)\n")
     table = Table(show_header=False, box=None, padding=(0, 2))
     table.add_row("Talk to the assistant", f"deskbell chat{suffix}")
@@ -218,14 +234,14 @@ def migrate(config_file: Path | None, check: bool, restored: bool) -> None:
 def check_config(config_file: Path | None, everything: bool) -> None:
     """Check the settings and explain each: its value, where it came from, what it means."""
     loaded = _loaded(config_file)
-    table = Table("Setting", "Value", "From", "Meaning", box=None, pad_edge=False)
     shown = 0
     for item in explain(loaded.settings, loaded.sources):
         if everything or item.source != "default":
-            table.add_row(item.path, str(item.value), item.source, item.description)
+            # One under the other: a name that is cut to fit a column cannot be looked for.
+            value, source = escape(str(item.value)), escape(item.source)
+            out.print(f"[bold]{escape(item.path)}[/] = {value}  [dim]({source})[/]", soft_wrap=True)
+            out.print(Padding(Text(item.description, style="dim"), (0, 0, 0, 4)))
             shown += 1
-    if shown:
-        out.print(table)
     problems = check_production(loaded.settings)
     wrong = _plugin_problems(loaded)
     for problem in wrong:
@@ -269,11 +285,16 @@ def plugins(config_file: Path | None, as_json: bool) -> None:
     table = Table("Plugin", "Version", "State", "Offers", "Why not", box=None, pad_edge=False)
     colours = {"active": "green", "refused": "red", "disabled": "dim"}
     for item in described:
-        offers = ", ".join(f"{count} {kind.replace('_', ' ')}" for kind, count in item["offers"].items())
+        offers = ", ".join(_counted(count, kind) for kind, count in item["offers"].items()) or "nothing as it is set"
         state = item["state"]
         table.add_row(item["name"], item["version"], f"[{colours[state]}]{state}[/]", offers, item["reason"])
     out.print(table)
     raise SystemExit(1 if any(item["state"] == "refused" for item in described) else 0)
+
+
+def _counted(count: int, kinds: str) -> str:
+    words = kinds.replace("_", " ")
+    return f"{count} {words.removesuffix('s') if count == 1 else words}"
 
 
 @main.command()

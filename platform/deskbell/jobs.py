@@ -130,6 +130,9 @@ class Jobs:
             hub.on_tips((tenant, room, seq, epoch) for tenant, room, seq, epoch, _ in moved)
             if compare or self._ports.bus.degraded:
                 await self._tell_cases(since_us, [(tenant, room) for tenant, room, *_ in moved])
+            # More than one look may take: the next begins where this one ended.
+            cut = len(moved) >= rooms.MOST_MOVED
+            now_us = min(now_us, moved[-1][4]) if cut else now_us
         self._rooms_since_us = now_us
         for tenant, user, version, disabled in await people.changed_since(db, self._users_since_us - OVERLAP_US):
             for connection in hub.connections_of(tenant, user):

@@ -40,9 +40,7 @@ class Tasks:
         task = self.start(work, key)
         if task is not None:
             self._by_key[key] = task
-            task.add_done_callback(
-                lambda ended: self._by_key.pop(key, None) if self._by_key.get(key) is ended else None
-            )
+            task.add_done_callback(lambda ended: self._forget(key, ended))
         return task
 
     def _forget(self, key: str, ended: asyncio.Task[Any]) -> None:

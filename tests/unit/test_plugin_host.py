@@ -529,7 +529,7 @@ def test_register_channel_types_offers_kinds_of_rooms_and_the_operator_changes_t
     ("overrides", "key", "said"),
     [
         ({"lobby": {"edit_windows": 5}}, "channels.lobby.edit_windows", "did you mean edit_window_s?"),
-        ({"lobby": {"typing_ttl_s": "many"}}, "channels.lobby.typing_ttl_s", "expected `int`"),
+        ({"lobby": {"reopen_window_s": "many"}}, "channels.lobby.reopen_window_s", "expected `int`"),
         ({"lobby": {"kinds": {"text": [3]}}}, "channels.lobby.kinds[...][0]", "expected `str`"),
         ({"lobby": {"rate_per_min": 0}}, "channels.lobby", "rate_per_min is 0"),
         ({"lobby": {"roles": ["guest"]}}, "channels.lobby", "default_role is 'member'"),

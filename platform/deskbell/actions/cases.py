@@ -87,7 +87,8 @@ async def bot_in(ports: Ports, tenant: TenantId, room_id: RoomId) -> Assistant |
 async def to_bot_in(change: Change, room_id: RoomId, bot: Assistant | None) -> Room:
     """Hand a locked room to its bot, or, where there is none, to nobody.
 
-    What was said while others answered is not the bot's to answer: it reads it as history.
+    What was said while others answered is not the bot's to answer: it reads it as history. And once a
+    person has dealt with the visitor, what the bot noted before, its misses above all, is over.
     """
     room = change.room(room_id)
     if bot is None:
@@ -95,11 +96,13 @@ async def to_bot_in(change: Change, room_id: RoomId, bot: Assistant | None) -> R
     if room.owner_kind != "bot":
         await change.tx.execute(
             "INSERT INTO bot_states (tenant_id, room_id, bot, taken_seq) VALUES ($1, $2, $3, $4)"
-            " ON CONFLICT (tenant_id, room_id, bot) DO UPDATE SET taken_seq = excluded.taken_seq",
+            " ON CONFLICT (tenant_id, room_id, bot) DO UPDATE SET taken_seq = excluded.taken_seq,"
+            " state = CASE WHEN $5 = 'agent' THEN '{}' ELSE bot_states.state END",
             change.tenant,
             room_id,
             bot.name,
             room.seq,
+            room.owner_kind,
         )
         await _enter(change, room, bot.user, "bot")
     return change.put_room(ownership.to_bot(change.rooms[room_id], bot.user.id))

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -50,7 +50,7 @@ from deskbell.store.database import StoreError, StoreIntegrity
 from deskbell.store.journal import NewMessage, Outcome, Posted
 from deskbell.wire.commands import Draft, check_depth
 
-PLATFORM_METADATA = frozenset({"turn", "sources", "event", "anchor_seq", "stopped"})
+PLATFORM_METADATA = frozenset({"turn", "sources", "choices", "event", "anchor_seq", "stopped"})
 MAX_METADATA_BYTES = 8192
 
 
@@ -145,8 +145,7 @@ def submit_now(
         content, metadata = _permitted(ports, actor, draft, client_id, place)
     except DeskbellError as refusal:
         answer = _answer_refused(ports, actor, room_id, client_id, digest, refusal, done)
-        if ports.tasks.start(answer, "refused") is None:
-            done(Unavailable())
+        _answer_later(ports, answer, done)
         return True
     _put_in_line(ports, actor, _command(actor, room_id, draft, client_id, digest, content, metadata), done)
     return True
@@ -154,14 +153,14 @@ def submit_now(
 
 def _put_in_line(ports: Ports, actor: Actor, command: NewMessage, done: Callable[[Answer], None]) -> None:
     def written(outcome: Outcome) -> None:
-        if isinstance(outcome, RoomClosed) and place_is_customers(command, actor):
-            ports.tasks.start(_reopen_and_post(ports, actor, command, done), "reopen")
+        if isinstance(outcome, RoomClosed) and _may_reopen(command, actor):
+            _answer_later(ports, _reopen_and_post(ports, actor, command, done), done)
         elif isinstance(outcome, DeskbellError) and not outcome.temporary:
             # It may have been held the first time; then that is the answer, not today's refusal.
             refused = _answer_refused(
                 ports, actor, command.room, command.client_id, command.request_hash, outcome, done
             )
-            ports.tasks.start(refused, "refused")
+            _answer_later(ports, refused, done)
         else:
             done(outcome)
 
@@ -169,8 +168,14 @@ def _put_in_line(ports: Ports, actor: Actor, command: NewMessage, done: Callable
     ports.journal.post(command)
 
 
-def place_is_customers(command: NewMessage, actor: Actor) -> bool:
-    """Whether a closed room may reopen for this sender: visitors reopen their own conversation."""
+def _answer_later(ports: Ports, answering: Coroutine[Any, Any, None], done: Callable[[Answer], None]) -> None:
+    """Let ``answering`` call ``done``; where no new work is taken any more, the sender is told to come back."""
+    if ports.tasks.start(answering, "answer a send") is None:
+        done(Unavailable())
+
+
+def _may_reopen(command: NewMessage, actor: Actor) -> bool:
+    """Whether it is worth trying to reopen a closed room; whose it is, is looked at then."""
     return actor.kind in ("visitor", "member") and not command.platform
 
 
@@ -319,6 +324,14 @@ def _spend(ports: Ports, actor: Actor, what: str, policy: Policy | None = None) 
     ports.limits.spend(what, actor.id, per_min=per_min, burst=burst)
 
 
+# Characters that show nothing: a text of them alone is empty to whoever reads it.
+_INVISIBLE = "".join(
+    character
+    for character in map(chr, range(0x10000))
+    if character.isspace() or unicodedata.category(character) in ("Cc", "Cf", "Zl", "Zp", "Zs")
+)
+
+
 def checked_text(ports: Ports, text: str, *, what: str, max_bytes: int | None = None, empty: bool = True) -> str:
     """A text that may be stored and shown.
 
@@ -331,7 +344,7 @@ def checked_text(ports: Ports, text: str, *, what: str, max_bytes: int | None = 
         raise TooLarge(f"The {what} may have {limit} bytes.", max_bytes=limit)
     if "\x00" in text:
         raise Invalid(f"The {what} holds a NUL character. Leave it out.")
-    if not empty and not text.strip():
+    if not empty and not text.strip(_INVISIBLE):
         raise Invalid(f"The {what} is empty.")
     return text
 
@@ -526,13 +539,8 @@ def checked_emoji(emoji: str) -> str:
     """
     if emoji.startswith(":") and emoji.endswith(":") and emoji[1:-1].replace("_", "").replace("-", "").isalnum():
         return emoji
-    if (
-        not emoji
-        or len(emoji) > 16
-        or any(unicodedata.category(c) in ("Cc", "Zs", "Zl", "Zp", "Cs", "Co") for c in emoji)
-    ):
-        raise Invalid("A reaction is one emoji.")
-    if emoji.isascii() or all(c.isalnum() for c in emoji):
+    hidden = any(unicodedata.category(character) in _NO_EMOJI for character in emoji)
+    if not emoji or len(emoji) > 16 or hidden or emoji.isascii() or all(c.isalnum() for c in emoji):
         raise Invalid("A reaction is one emoji.")
     return emoji
 

@@ -52,7 +52,6 @@ class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     # what is shown
     receipts: Literal["off", "marks", "timed"] = "marks"
-    typing_ttl_s: int = 10
     presence: bool = True
 
     # how long

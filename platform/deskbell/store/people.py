@@ -378,7 +378,6 @@ async def renew(
             successors = "FROM refresh_tokens WHERE tenant_id = $1 AND family = $2 AND id <> $3 AND created_at >= $4"
             asked = (token.tenant_id, token.family, token.id, used_at)
             went_on = await tx.fetchval(f"SELECT count(*) {successors} AND used_at IS NOT NULL", *asked)
-            late = used_at < now_us - grace_us
             if went_on or used_at < now_us - grace_us:
                 await RefreshToken.filter(tenant_id=token.tenant_id, family=token.family).update(revoked=True)
                 return False

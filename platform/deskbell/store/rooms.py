@@ -17,6 +17,9 @@ _ROOM = f"SELECT {rows.ROOM_COLUMNS} FROM rooms r"
 _MEMBER = f"SELECT {rows.MEMBER_COLUMNS}, {rows.USER_COLUMNS} FROM participants p"
 _WITH_USER = "JOIN users u ON u.tenant_id = p.tenant_id AND u.id = p.user_id"
 
+MOST_MOVED = 10_000
+"""Rooms that one look at what moved may return."""
+
 COUNTED_TO = 100
 """Unread counts stop here; a client shows "99+"."""
 
@@ -297,7 +300,7 @@ async def unread(db: Queries, tenant: TenantId, room: RoomId, user: UserId) -> t
     return (0, False) if row is None else (row["unread"], bool(row["mentioned"]))
 
 
-async def moved(db: Queries, since_us: int, limit: int = 10_000) -> list[tuple[TenantId, RoomId, int, int, int]]:
+async def moved(db: Queries, since_us: int, limit: int = MOST_MOVED) -> list[tuple[TenantId, RoomId, int, int, int]]:
     """The tips of rooms that moved since: ``(tenant, room, seq, epoch, changed_at_us)``, oldest first."""
     found = await db.fetch(
         "SELECT tenant_id, id, seq, epoch, changed_at FROM rooms WHERE changed_at >= $1 ORDER BY changed_at LIMIT $2",
