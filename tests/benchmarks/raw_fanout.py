@@ -102,7 +102,7 @@ class Publisher:
                 outbound.write(frame)
             count += len(outbounds)
             await asyncio.sleep(0)
-            while max(outbound.pending_bytes for outbound in outbounds) > BACKLOG_BYTES:  # noqa: ASYNC110
+            while max(outbound.pending_bytes for outbound in outbounds) > BACKLOG_BYTES:
                 await asyncio.sleep(0.002)
         return count, cpu_s() - cpu, time.monotonic() - start
 

@@ -348,7 +348,7 @@ async def test_who_does_not_read_costs_the_others_nothing(desk: Desk) -> None:
             for outbound in desk.outbounds:
                 outbound.write(frame)
                 highest = max(highest, outbound.pending_bytes)
-            while desk.outbounds[-1].pending_bytes > 256 * KIB:  # noqa: ASYNC110 (a publisher of the plainest kind)
+            while desk.outbounds[-1].pending_bytes > 256 * KIB:
                 await asyncio.sleep(0.001)
             if number % 8 == 0:
                 await asyncio.sleep(0)

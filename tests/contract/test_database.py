@@ -1,5 +1,4 @@
 """What the store promises to the rest of the platform, the same on PostgreSQL and SQLite."""
-# ruff: noqa: PT012 - what raises is a whole transaction, which needs more than one statement
 
 from __future__ import annotations
 
@@ -861,7 +860,7 @@ async def test_a_pool_of_broken_connections_costs_nobody_else_an_error(pg: Datab
     con = await asyncpg.connect(empty_postgres_url)
     try:
         assert await con.fetchval(f"SELECT count(pg_terminate_backend(pid)) {ours}") >= 5
-        while await con.fetchval(f"SELECT count(*) {ours}"):  # noqa: ASYNC110 - the server has no event to wait for
+        while await con.fetchval(f"SELECT count(*) {ours}"):
             await asyncio.sleep(0.01)
     finally:
         await con.close()
