@@ -91,7 +91,10 @@ class _Binaries:
         whom = _as_whom()
         if not whom:
             return True
-        asked = subprocess.run([folder / "postgres", "--version"], **whom, capture_output=True, cwd="/", check=False)
+        try:
+            asked = subprocess.run([folder / "postgres", "--version"], **whom, capture_output=True, cwd="/", check=False)
+        except PermissionError:
+            return False
         return asked.returncode == 0
 
     @classmethod
