@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from deskbell.hookspecs import hookimpl
 from deskbell.testing.desk import Desk, Person, settings_for
 
 NOTE = "note-canary-8841 she is a difficult one"
@@ -43,6 +44,8 @@ def anonymous(value: Any, names: dict[str, str]) -> Any:
         }
     if isinstance(value, list):
         return [anonymous(item, names) for item in value]
+    if isinstance(value, str) and value[36:37] == ":":
+        return f"{anonymous(value[:36], names)}{value[36:]}"
     if isinstance(value, str) and len(value) == 36 and value.count("-") == 4:
         return names.setdefault(value, f"id{len(names)}")
     return value
@@ -103,6 +106,44 @@ async def test_a_visitors_frames_are_the_same_with_and_without_notes(desk: Desk,
             await ana.post(f"/cases/{case}/resolve")
     assert answers[0] == answers[1]
     assert logs[0] == logs[1]
+
+
+class _Watching:
+    """A plugin that hears of everything, notes included: that leaves work behind, which is counted somewhere."""
+
+    @hookimpl
+    def on_message(self, message: Any) -> None:
+        return None
+
+
+async def test_a_note_written_while_the_assistant_answers_leaves_no_trace_either(empty_sqlite_url: str) -> None:
+    """The backstage room is made for it, and the conversation takes no number for that."""
+    async with Desk.open(empty_sqlite_url, plugins={"watching": _Watching()}) as desk:
+        await _a_note_leaves_no_trace(desk)
+
+
+async def _a_note_leaves_no_trace(desk: Desk) -> None:
+    ana = await desk.agent("Ana")
+    await (await desk.visitor("Somebody else")).conversation()
+    logs, answers = [], []
+    for notes in (False, True):
+        maya = await desk.visitor("Maya")
+        async with maya.line() as line:
+            room = await maya.conversation()
+            await line.subscribe(room)
+            await line.says(room, "Hello")
+            await line.hears(room, "You said: Hello")
+            if notes:
+                assert (await ana.post(f"/rooms/{room}/notes", {"text": NOTE})).status_code == 201
+            await line.says(room, "Bye")
+            await line.hears(room, "You said: Bye")
+            names: dict[str, str] = {}
+            durable = [f for f in line.frames if f["type"] in ("subscribed", "message", "participant", "room", "ack")]
+            logs.append([anonymous(frame, names) for frame in durable])
+            paths = (f"/rooms/{room}", f"/rooms/{room}/participants", f"/rooms/{room}/changes?since=0")
+            answers.append([anonymous((await maya.get(path)).json(), names) for path in paths])
+    assert logs[0] == logs[1]
+    assert answers[0] == answers[1]
 
 
 async def test_a_visitor_is_told_of_no_room_where_the_notes_are(desk: Desk) -> None:
@@ -168,6 +209,22 @@ async def test_a_visitor_is_told_of_no_room_where_the_notes_are(desk: Desk) -> N
             quoted = await line.ask({"type": "send", "room": room, "content": "see", field: note})
             absent_quote = await line.ask({"type": "send", "room": room, "content": "see", field: nowhere})
             assert {**quoted, "ref": ""} == {**absent_quote, "ref": ""}
+
+
+async def test_not_even_somebody_whom_the_store_counts_among_those_backstage_gets_in(desk: Desk) -> None:
+    """Whatever put them there, a visitor is not staff."""
+    maya, ana = await desk.visitor(), await desk.agent()
+    room, _ = await in_hand(maya, ana)
+    await ana.post(f"/rooms/{room}/notes", {"text": NOTE})
+    backstage = (await ana.get(f"/rooms/{room}/backstage")).json()["id"]
+    await desk.application.ports.db.execute(
+        "UPDATE participants SET user_id = $2 WHERE room_id = $1 AND user_id = $3", backstage, maya.id, ana.id
+    )
+    for path in (f"/rooms/{backstage}", f"/rooms/{backstage}/messages", f"/rooms/{backstage}/changes?since=0"):
+        assert (await maya.get(path)).status_code == 404
+    assert NOTE not in (await maya.get("/rooms")).text + (await maya.get("/unread")).text
+    async with maya.line() as line:
+        assert (await line.ask({"type": "subscribe", "rooms": [{"id": backstage}]}))["code"] == "not_found"
 
 
 async def test_a_note_remembers_where_the_conversation_stood_whichever_way_it_was_written(desk: Desk) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import threading
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
@@ -87,7 +88,7 @@ async def test_a_message_during_the_turn_begins_it_again_with_both(desk: Desk) -
     async with maya.line() as line:
         room = await maya.conversation()
         await line.subscribe(room)
-        desk.bot.streams("An answer ", "to the ", "first ", "question", pause_s=0.1)
+        desk.bot.streams("An answer ", "that would take too long", pause_s=3600)
         await line.says(room, "First?")
         await line.wait("delta")
         desk.bot.script = None
@@ -290,6 +291,8 @@ async def test_only_who_is_in_the_conversation_stops_its_answer(desk: Desk) -> N
 
 # never silence
 
+_let_go = threading.Event()
+
 
 async def _raises(turn: Turn) -> AsyncIterator[BotEvent]:
     yield TextDelta("I think ")
@@ -302,9 +305,9 @@ async def _hangs(turn: Turn) -> AsyncIterator[BotEvent]:
 
 
 async def _will_not_stop(turn: Turn) -> AsyncIterator[BotEvent]:
-    for _ in range(40):
+    while not _let_go.is_set():
         with contextlib.suppress(asyncio.CancelledError):  # as badly written code does
-            await asyncio.sleep(0.1)
+            await asyncio.sleep(0.05)
     yield Say("never")
 
 
@@ -372,8 +375,12 @@ async def test_a_bot_that_fails_in_whatever_way_ends_in_a_person(desk: Desk, scr
         room = await maya.conversation()
         await line.subscribe(room)
         desk.bot.script = script
+        _let_go.clear()
         await line.says(room, "Well?")
-        await escalated(line, room, desk)
+        try:
+            await escalated(line, room, desk)
+        finally:
+            _let_go.set()
         assert line.heard(room) == ["Well?"], "and nothing half said is kept"
 
 
@@ -511,15 +518,36 @@ async def test_news_of_an_older_owner_that_comes_late_does_not_end_the_turn(desk
         assert desk.application.edge.turns.discarded == 0
 
 
-async def test_a_conversation_that_was_closed_meanwhile_is_not_answered(desk: Desk) -> None:
-    maya, ana = await desk.visitor(), await desk.agent(role="admin")
+async def test_a_conversation_that_is_closed_meanwhile_is_not_answered_any_more(desk: Desk) -> None:
+    maya, admin = await desk.visitor(), await desk.agent(role="admin")
     async with maya.line() as line:
         room = await maya.conversation()
         await line.subscribe(room)
-        desk.bot.answers("Too late.", after_s=0.3)
+        desk.bot.streams(*(["words "] * 80), pause_s=0.01)
         await line.says(room, "Well?")
-        await desk.until(lambda: desk.bot.turns)
-        assert (await ana.post(f"/rooms/{room}/archive")).status_code == 200
+        await line.wait("delta")
+        assert (await admin.post(f"/rooms/{room}/archive")).status_code == 200
         await desk.until(lambda: desk.application.edge.turns.discarded)
         await idle(desk)
+        closed = next(n for n, f in enumerate(line.frames) if f["type"] == "room" and f["state"]["archived"])
+        assert len([f for f in line.frames[closed:] if f["type"] == "delta"]) <= 1, "the bot is stopped"
+        assert line.heard(room) == ["Well?"]
+
+
+async def test_nor_when_it_is_closed_at_the_last_moment(desk: Desk) -> None:
+    """The answer is ready, the closing commits first."""
+    maya, admin = await desk.visitor(), await desk.agent(role="admin")
+    engine = desk.application.edge.turns
+    original = engine._store
+
+    async def store(*args: Any) -> None:
+        assert (await admin.post(f"/rooms/{args[1].id}/archive")).status_code == 200
+        await original(*args)
+
+    engine._store = store  # type: ignore[method-assign]
+    async with maya.line() as line:
+        room = await maya.conversation()
+        await line.subscribe(room)
+        await line.says(room, "Well?")
+        await desk.until(lambda: engine.discarded)
         assert line.heard(room) == ["Well?"]

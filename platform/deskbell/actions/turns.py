@@ -169,7 +169,7 @@ class TurnEngine:
         if room is None or room.owner_kind != "bot" or room.closed_at is not None:
             await outbox.done(ports.db, work, await ports.journal.now_us())
             return
-        running = _Running(work.tenant, room_id, room.customer, room.owner_version, TurnId(str(work.id)))
+        running = _Running(work.tenant, room_id, room.customer, room.owner_version, _name_of(work))
         self._running[work.tenant, room_id] = running
         ports.bus.interest(work.tenant, "room", room_id, True)
         self.taken += 1
@@ -427,6 +427,14 @@ class TurnEngine:
             say=wish.say or base.say,
             facts={**base.facts, **wish.facts},
         )
+
+
+def _name_of(work: Work) -> TurnId:
+    """A turn's name: the same in every attempt, and telling its reader nothing of other rooms.
+
+    The row's own number would: it counts what happens everywhere, notes included.
+    """
+    return TurnId(f"{work.key}:{work.payload.get('seq', work.id)}")
 
 
 def _shown(found: Sequence[Message]) -> tuple[TurnMessage, ...]:
