@@ -15,7 +15,7 @@ from deskbell.testing.desk import FakeClock
 from deskbell.testing.servers import ValkeyServer
 from deskbell.volatile.presence import MemoryPresence, Presence, Seen
 from deskbell.volatile.redis_link import Link
-from deskbell.volatile.redis_presence import RedisPresence
+from deskbell.volatile.redis_presence import INSTANCES, RedisPresence
 
 PATIENCE_S = 10.0
 
@@ -184,6 +184,15 @@ async def test_the_users_of_an_instance_that_died_are_gone_soon(redis_url: str, 
         async with instance(redis_url) as three:
             assert await status(three, tenant, ana) == "online"
             assert await status(three, tenant, tom) == "offline"
+            alive, kept, life_ms = await three._link.ask(
+                ("ZRANGE", INSTANCES, 0, -1),
+                ("EXISTS", f"{tenant}:here:{two.instance}"),
+                ("PTTL", f"{tenant}:here:{one.instance}"),
+            )
+            assert two.instance.encode() not in alive
+            assert one.instance.encode() in alive
+            assert kept == 0
+            assert 0 < life_ms <= 1000
 
 
 async def test_an_emptied_redis_is_told_again(redis_url: str, tenant: TenantId, ana: UserId) -> None:

@@ -130,8 +130,6 @@ class RedisLimits(MemoryLimits):
         except Away:
             return  # ours has limited it
         if isinstance(answer, list):
-            if answer[0] == 1:
-                self._buckets[name, key].tokens += cost  # a refusal costs nothing
             self._left((name, key), float(answer[1]))
             if answer[0] == 1:
                 wait_s = (cost - float(answer[1])) * 60 / per_min if per_min > 0 else 60.0
