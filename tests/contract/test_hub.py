@@ -658,6 +658,48 @@ async def test_a_large_room_does_not_hold_up_the_others(on_sqlite: Exchange, mon
         await on_sqlite.level(line, room)
 
 
+class _Paused:
+    """``asyncio`` for the hub, in which the pause between two slices lasts until ``go_on``."""
+
+    def __init__(self) -> None:
+        self.go_on = asyncio.Event()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(asyncio, name)
+
+    async def sleep(self, seconds: float) -> None:
+        await (asyncio.sleep(seconds) if seconds else self.go_on.wait())
+
+
+async def test_who_joins_between_two_slices_hears_nothing_twice(
+    on_sqlite: Exchange, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They join where the slices under way will leave everybody, and hear with all others what is still to be told."""
+    monkeypatch.setattr(hub_module, "SLICE", 2)
+    monkeypatch.setattr(hub_module, "SHARED_PAGE_S", 0)
+    ana, tom, room = await _room_of_two(on_sqlite)
+    crowd = [await on_sqlite.listener(tom, room) for _ in range(6)]
+    paused = _Paused()
+    monkeypatch.setattr(hub_module, "asyncio", paused)
+    await on_sqlite.office.desk.sends(ana, room, "in the first slices")
+    await asyncio.sleep(0.02)
+    at_first = on_sqlite.connect(tom)
+    at_first.room(room)
+    await on_sqlite.subscribe(at_first, room)
+    await on_sqlite.office.desk.sends(ana, room, "still to be told")
+    ahead = on_sqlite.connect(tom)
+    await on_sqlite.subscribe(ahead, room)
+    resumed = on_sqlite.connect(tom)
+    resumed.room(room).position = resumed.room(room).begun_at = await on_sqlite.office.tip(room) - 2
+    await on_sqlite.subscribe(resumed, room, since=resumed.room(room).position)
+    assert sum(bool(line.room(room).new) for line in crowd) == 2, "the slices have stopped after the first"
+
+    paused.go_on.set()
+    await on_sqlite.office.desk.sends(ana, room, "the end")
+    for line in (*crowd, at_first, ahead, resumed):
+        await on_sqlite.level(line, room)
+
+
 @pytest.mark.parametrize("seed", [1, 2, 3])
 async def test_joining_leaving_and_healing_between_the_slices(
     on_sqlite: Exchange, monkeypatch: pytest.MonkeyPatch, seed: int
@@ -1071,13 +1113,27 @@ async def test_an_inbox_counts_what_others_wrote(exchange: Exchange) -> None:
 
     posted = await exchange.office.desk.sends(ana, room, "one more")
     await exchange.until(lambda: line.of("inbox")[-1]["unread"] == 4, "counted on")
+    mine = await exchange.office.desk.sends(tom, room, "mine again")
+    await exchange.until(lambda: line.of("inbox")[-1]["seq"] == mine.message.seq, "the next inbox")
+    assert line.of("inbox")[-1]["unread"] == 4, "one's own are read"
     await messages.delete(exchange.office.ports, ana, posted.message.id)
     await exchange.until(lambda: line.of("inbox")[-1]["unread"] == 3, "a deleted message is not unread")
-    assert line.of("inbox")[-1]["last"]["content"] == ""
 
     await reads.mark_read(exchange.office.ports, reads.Marks(exchange.office.ports), tom, room, 10**6)
     await exchange.until(lambda: line.of("inbox")[-1]["unread"] == 0, "read")
     assert line.of("inbox")[-1]["mentioned"] is False
+
+
+async def test_a_preview_follows_the_message_it_shows(on_sqlite: Exchange) -> None:
+    """What was edited or deleted is not shown as it was."""
+    ana, tom, room = await _room_of_two(on_sqlite)
+    line = on_sqlite.connect(tom, room)
+    posted = await on_sqlite.office.desk.sends(ana, room, "regretted")
+    await on_sqlite.until(lambda: line.of("inbox"), "an inbox")
+    assert line.of("inbox")[-1]["last"]["content"] == "regretted"
+    await messages.delete(on_sqlite.office.ports, ana, posted.message.id)
+    await on_sqlite.until(lambda: line.of("inbox")[-1]["unread"] == 0, "the next inbox")
+    assert (line.of("inbox")[-1]["last"]["content"], line.of("inbox")[-1]["last"]["deleted"]) == ("", True)
 
 
 async def test_an_inbox_is_gathered(on_sqlite: Exchange) -> None:

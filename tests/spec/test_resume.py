@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from deskbell.actions import access
 from deskbell.store import migrate
 from deskbell.testing.desk import Desk, Line, Person
 from deskbell.testing.heard import Heard, differences, in_store
@@ -281,6 +282,41 @@ async def test_who_has_left_or_was_banned_gets_nothing_by_any_way(small: Desk, h
         for answer in await _ways(tom, room, message):
             assert "secret" not in answer
             assert "not_found" in answer or answer.startswith("[")
+
+
+@pytest.mark.parametrize("how", ["leave", "ban"])
+async def test_a_ban_between_the_question_and_the_subscription_wins(
+    small: Desk, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    """The store said yes a moment ago; then came the ban; the subscription must not live on the old answer."""
+    ana, tom = await small.member("Ana"), await small.member("Tom")
+    room = await ana.group(tom)
+    asked, go_on, ask = asyncio.Event(), asyncio.Event(), access.room_for
+
+    async def slowly(*args: Any, **options: Any) -> Any:
+        answer = await ask(*args, **options)
+        if args[1].id == tom.id and not asked.is_set():
+            asked.set()
+            await go_on.wait()
+        return answer
+
+    async with ana.line() as a, tom.line() as t:
+        await a.subscribe(room)
+        monkeypatch.setattr(access, "room_for", slowly)
+        reply = asyncio.create_task(t.ask({"type": "subscribe", "rooms": [{"id": room}]}))
+        await asked.wait()
+        place = f"/rooms/{room}/participants/{tom.id}"
+        if how == "leave":
+            assert (await ana.call("DELETE", place)).is_success
+        else:
+            assert (await ana.call("PATCH", place, json={"state": "banned"})).is_success
+        await a.says(room, "the secret")
+        go_on.set()
+        refused = await reply
+        assert (refused["type"], refused["code"], refused["room"]) == ("error", "not_found", room)
+        await a.says(room, "the secret, again")
+        await t.ask({"type": "ping"})
+        assert "secret" not in str(t.frames)
 
 
 async def test_what_was_said_before_one_joined_stays_unsaid_by_any_way(parlour: Desk) -> None:
