@@ -440,6 +440,29 @@ async def test_an_emptied_redis_is_filled_again(house: House) -> None:
     assert asked.json()["items"][0]["status"] == "online"
 
 
+async def test_what_the_bus_loses_without_a_word_is_found_by_asking(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The last message of a room, after which nothing shows the gap: those who look on learn it, and inboxes too."""
+    ana, _, room, a, t = await in_a_group(house)
+    eve = at(house.there, await house.here.member("Eve"))
+    added = await ana.post(f"/rooms/{room}/participants", {"user": eve.id})
+    assert added.status_code in (200, 201), added.text
+    async with eve.line() as e:
+        await a.says(room, "heard")
+        await learns(t, room, "heard")
+        await e.find(lambda f: f["type"] == "inbox" and f["room"] == room and f["unread"] == 1)
+        monkeypatch.setattr(house.here.application.ports.bus, "_payloads", lambda events: [])
+        await a.says(room, "lost")
+        assert not _degraded(house.here)
+        assert not _degraded(house.there)
+        assert known(t, room) == ["heard"]
+        await house.there.application.jobs.tips()
+        await learns(t, room, "lost")
+        await e.find(lambda f: f["type"] == "inbox" and f["room"] == room and f["unread"] == 2)
+        assert known(t, room) == ["heard", "lost"]
+
+
 async def test_a_ban_holds_that_redis_never_told_of(house: House) -> None:
     """Of what is lost, this must not be found out only when they come back."""
     ana, tom, room, a, t = await in_a_group(house)
@@ -518,6 +541,32 @@ async def test_an_instance_starts_without_redis_and_finds_it_later(url: str, hou
             await third.until(lambda: not third.application.ports.bus.degraded)
             await a.send({"type": "typing", "room": room, "on": True})
             await t.wait("typing", room=room, user=ana.id)
+
+
+async def test_who_is_sent_away_by_one_that_stops_goes_on_at_another(url: str, house: House) -> None:
+    """Told to go, closed with 4001, resumed elsewhere without a gap, and seen there by the others."""
+    ana, tom = await house.here.member("Ana"), await house.here.member("Tom")
+    room = await ana.group(tom)
+    bus = {"url": house.valkey.url(), "tip_poll_s": SELDOM_S, "tip_poll_degraded_s": AWAY_POLL_S}
+    async with ana.line() as a:
+        await a.subscribe(room)
+        async with Desk.open(url, bus=bus) as third:
+            line = await Line.open(third.url, tom.token)
+            subscribed = await line.subscribe(room)
+            await a.says(room, "before")
+            at_seq = (await line.hears(room, "before"))["seq"]
+            third._server.should_exit = True
+            assert await line.wait_closed() == 4001
+            assert line.frames[-1]["type"] == "drain"
+            await a.says(room, "meanwhile")
+        async with at(house.there, tom).line() as again:
+            resumed = await again.subscribe(room, since=at_seq, epoch=subscribed["epoch"])
+            assert resumed["recovered"] is True
+            assert [message["content"] for message in resumed["messages"]] == ["meanwhile"]
+            await a.says(room, "after")
+            await again.hears(room, "after")
+            asked = await ana.get("/presence", params={"users": tom.id})
+            assert asked.json()["items"][0]["status"] == "online"
 
 
 async def test_sqlite_is_for_one_process_and_needs_no_redis(tmp_path: Path) -> None:
