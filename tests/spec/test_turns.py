@@ -83,23 +83,38 @@ async def test_a_burst_is_one_turn(desk: Desk) -> None:
         assert [turn.text for turn in desk.bot.turns] == ["Hello\nmy parcel\nis late"]
 
 
-async def test_a_message_during_the_turn_begins_it_again_with_both(desk: Desk) -> None:
-    maya = await desk.visitor()
-    async with maya.line() as line:
-        room = await maya.conversation()
-        await line.subscribe(room)
-        desk.bot.streams("An answer ", "that would take too long", pause_s=3600)
-        await line.says(room, "First?")
-        await line.wait("delta")
-        desk.bot.script = None
-        await line.says(room, "And second?")
+async def test_a_message_during_the_turn_begins_it_again_with_both_at_once(empty_sqlite_url: str) -> None:
+    """Not when the answer begun in vain is done, or its time is over."""
+    settings = settings_for(empty_sqlite_url, turns={"deadline_s": 25.0})
+    async with Desk.open(empty_sqlite_url, settings=settings) as desk:
+        maya = await desk.visitor()
+        async with maya.line() as line:
+            room = await maya.conversation()
+            await line.subscribe(room)
+            desk.bot.streams("An answer ", "that would take too long", pause_s=3600)
+            await line.says(room, "First?")
+            await line.wait("delta")
+            desk.bot.script = None
+            await line.says(room, "And second?")
 
-        await line.hears(room, "You said: First?\nAnd second?")
+            await line.hears(room, "You said: First?\nAnd second?")
 
-        assert line.heard(room)[-1] == "You said: First?\nAnd second?"
-        assert [turn.text for turn in desk.bot.turns] == ["First?", "First?\nAnd second?"]
-        assert len({turn.id for turn in desk.bot.turns}) == 1, "begun again, it is the same turn"
-        assert not any("An answer" in text for text in line.heard(room)), "what was begun in vain is not stored"
+            assert [turn.text for turn in desk.bot.turns] == ["First?", "First?\nAnd second?"]
+            assert len({turn.id for turn in desk.bot.turns}) == 1, "begun again, it is the same turn"
+            assert not any("An answer" in text for text in line.heard(room)), "what was begun in vain is not stored"
+
+
+async def test_what_is_taken_back_before_it_was_answered_is_not_answered(empty_sqlite_url: str) -> None:
+    settings = settings_for(empty_sqlite_url, turns={"collect_ms": 400})
+    async with Desk.open(empty_sqlite_url, settings=settings) as desk:
+        maya = await desk.visitor()
+        async with maya.line() as line:
+            room = await maya.conversation()
+            await line.subscribe(room)
+            gone = await line.says(room, "Wrong window")
+            assert (await line.ask({"type": "delete", "message": gone["id"]}))["type"] == "ack"
+            await idle(desk)
+            assert desk.bot.turns == []
 
 
 async def test_one_turn_per_room_at_a_time(desk: Desk) -> None:
