@@ -92,7 +92,9 @@ class _Binaries:
         if not whom:
             return True
         try:
-            asked = subprocess.run([folder / "postgres", "--version"], **whom, capture_output=True, cwd="/", check=False)
+            asked = subprocess.run(
+                [folder / "postgres", "--version"], **whom, capture_output=True, cwd="/", check=False
+            )
         except PermissionError:
             return False
         return asked.returncode == 0
