@@ -180,6 +180,25 @@ async def test_a_snoozed_case_wakes_with_its_agent(desk: Desk) -> None:
         await agent.find(lambda f: f["type"] == "case" and f["case"]["version"] == awake["version"])
 
 
+async def test_a_snoozed_case_wakes_when_its_visitor_writes(desk: Desk) -> None:
+    """They do not wait until the agent's alarm rings."""
+    maya, ana = await desk.visitor(), await desk.agent("Ana")
+    async with maya.line() as line:
+        room, case = await escalated(maya)
+        await ana.post(f"/cases/{case}/claim")
+        until = from_us(await desk.application.ports.journal.now_us()) + timedelta(hours=20)
+        await ana.post(f"/cases/{case}/snooze", {"until": until.isoformat()})
+        await desk.tick()
+        assert (await ana.get(f"/cases/{case}")).json()["status"] == "snoozed"
+        await line.says(room, "It is urgent now")
+        await desk.tick()
+        awake = (await ana.get(f"/cases/{case}")).json()
+        assert (awake["status"], awake["agent"]) == ("assigned", ana.id)
+        await desk.advance(601)
+        await desk.advance(601)
+        assert (await ana.get(f"/cases/{case}")).json()["status"] == "waiting", "and is owed an answer as any other"
+
+
 # the line
 
 

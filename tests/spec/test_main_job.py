@@ -291,6 +291,13 @@ async def test_where_there_is_no_assistant_the_bell_rings_at_once(empty_sqlite_u
             case = await waiting_case(agent)
             assert (case["room"], case["reason"]) == (room, "no_assistant")
             assert (await maya.get(f"/rooms/{room}/case")).json()["position"] == 1
+            await ana.post(f"/cases/{case['id']}/claim")
+            await ana.post(f"/cases/{case['id']}/resolve")
+            async with maya.line() as visitor:
+                asked = await visitor.says(room, "One more thing")
+                again = await agent.find(lambda f: f["type"] == "case" and f["case"]["id"] != case["id"])
+                assert again["case"]["handover"]["question"]["message"] == asked["id"]
+                assert (await maya.get(f"/rooms/{room}/case")).json()["position"] == 1
 
 
 async def test_a_site_is_answered_by_the_assistant_it_names(empty_sqlite_url: str) -> None:

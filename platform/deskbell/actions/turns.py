@@ -166,6 +166,9 @@ class TurnEngine:
     async def _take(self, work: Work) -> None:
         ports, room_id = self._ports, RoomId(work.key)
         room = await rooms.get(ports.db, work.tenant, room_id)
+        if room is not None and room.owner_kind == "nobody" and room.case_id is None and room.closed_at is None:
+            await _ring(ports, work, room)
+            return
         if room is None or room.owner_kind != "bot" or room.closed_at is not None:
             await outbox.done(ports.db, work, await ports.journal.now_us())
             return
@@ -499,6 +502,18 @@ async def _to_person(
     await case_actions.open_in(ports, change, change.room(room), hand_over, packet, system)
 
 
+async def _ring(ports: Ports, work: Work, room: Room) -> None:
+    """Somebody speaks to nobody: there is no bot, and nobody was asked. Ask."""
+    packet = await case_actions.packet_of(ports, room)
+    system = await case_actions.system_user(ports, work.tenant)
+    async with ports.journal.change(work.tenant, room.id) as change:
+        present = change.room(room.id)
+        if not await outbox.done(change.tx, work, change.now_us):
+            return
+        if present.owner_kind == "nobody" and present.closed_at is None:
+            await case_actions.open_in(ports, change, present, HandOver("no_assistant"), packet, system)
+
+
 async def rescue(ports: Ports, limit: int = 20) -> int:
     """Bring in a person wherever a turn was given up; how many there were.
 
@@ -523,7 +538,8 @@ async def rescue(ports: Ports, limit: int = 20) -> int:
             present = change.rooms.get(room_id)
             if not seen or packet is None or present is None:
                 continue
-            if present.owner_kind != "bot" or present.closed_at is not None:
+            unheard = present.owner_kind == "nobody" and present.case_id is None
+            if present.closed_at is not None or not (present.owner_kind == "bot" or unheard):
                 continue
             unanswered = await change.tx.fetchval(
                 "SELECT max(m.seq) FROM messages m LEFT JOIN bot_states s ON s.tenant_id = m.tenant_id"

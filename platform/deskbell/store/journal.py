@@ -614,7 +614,8 @@ class _BatchWriter:
     def _in_support_room(self, command: NewMessage, room: _LockedRoom, message: Message) -> None:
         if command.sender.id == room.customer:
             room.customer_wrote = True
-            if room.owner_kind == "bot":
+            if room.owner_kind == "bot" or (room.owner_kind == "nobody" and not room.has_case):
+                # The bot answers; and where there is neither a bot nor anybody who was asked, somebody is.
                 self._leave_work("turn", command, {"seq": message.seq, "owner_version": room.owner_version})
         elif command.role in STAFF_ROLES:
             room.staff_wrote = True
@@ -713,8 +714,10 @@ class _BatchWriter:
                 )
             elif room.customer_wrote:
                 await self._tx.execute(
-                    "UPDATE cases SET deadline_at = $4, step = 0, changed_at = $3, version = version + 1"
-                    " WHERE tenant_id = $1 AND room_id = $2 AND status = 'assigned' AND deadline_at IS NULL",
+                    # One that was put off is due now: whoever writes is not left until the agent's alarm rings.
+                    "UPDATE cases SET deadline_at = CASE WHEN status = 'snoozed' THEN $3 ELSE $4 END,"
+                    " step = 0, changed_at = $3, version = version + 1 WHERE tenant_id = $1 AND room_id = $2"
+                    " AND ((status = 'assigned' AND deadline_at IS NULL) OR (status = 'snoozed' AND deadline_at > $3))",
                     room.tenant,
                     room_id,
                     self._now,
