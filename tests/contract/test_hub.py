@@ -1260,6 +1260,24 @@ async def test_tips_name_the_rooms_that_moved(on_sqlite: Exchange, monkeypatch: 
     assert line.frames[end:] == []
 
 
+async def test_one_odd_socket_does_not_stop_the_heartbeat_of_the_others(on_sqlite: Exchange) -> None:
+    """A bug met on the way must not silence the clock, or everybody would be closed as silent."""
+    office = on_sqlite.office
+    hub = Hub(office.db, office.clock, dict(office.ports.plugins.channels), prepare, heartbeat_s=0.02, silence_s=60)
+    on_sqlite.hub, replaced = hub, on_sqlite.hub
+    await replaced.close()
+    odd, other = [on_sqlite.connect(await office.person(name)) for name in ("Odd", "Other")]
+
+    def fails(frame: bytes) -> bool:
+        odd.write_ephemeral = odd.write  # type: ignore[method-assign]
+        raise RuntimeError("a bug")
+
+    odd.write_ephemeral = fails  # type: ignore[method-assign]
+    hub.start()
+    await on_sqlite.until(lambda: len(other.of("ping")) >= 3, "three heartbeats")
+    assert len(odd.of("ping")) >= 2
+
+
 # the end
 
 

@@ -263,8 +263,11 @@ async def test_what_one_sends_is_stored_in_the_order_it_was_sent(pair: Pair, des
     desk.application.ports.limits.spend = lambda *args, **options: None  # type: ignore[method-assign]
     try:
         other = await pair.ana.group(pair.tom)
+        root = (await pair.a.says(pair.room, "root"))["id"]
         for n in range(60):
-            await pair.a.send({"type": "send", "ref": f"{n}", "room": pair.room, "content": f"{n}"})
+            # What refers to another message takes a look at the store first.
+            refers = {"reply_to": root} if n % 5 == 0 else {}
+            await pair.a.send({"type": "send", "ref": f"{n}", "room": pair.room, "content": f"{n}", **refers})
             if n % 3 == 0:
                 await pair.a.send({"type": "history", "room": pair.room})
             if n % 4 == 0:
@@ -275,8 +278,8 @@ async def test_what_one_sends_is_stored_in_the_order_it_was_sent(pair: Pair, des
                 await pair.a.send({"type": "send", "room": pair.room, "content": "x", "reply_to": "nothing"})
         last = await pair.a.find(lambda f: f.get("ref") == "59")
         await pair.t.hears(pair.room, "59")
-        assert pair.t.heard(pair.room) == [f"{n}" for n in range(60)]
-        acks = [frame for frame in pair.a.frames if frame["type"] == "ack" and frame.get("ref") is not None]
+        assert pair.t.heard(pair.room) == ["root", *(f"{n}" for n in range(60))]
+        acks = [frame for frame in pair.a.frames if frame["type"] == "ack" and frame.get("ref", "r").isdigit()]
         assert [ack["ref"] for ack in acks] == [f"{n}" for n in range(60)]
         assert len({ack["ref"] for ack in acks}) == len(acks), "one terminal reply each"
         assert last["seq"] == acks[-1]["seq"]
