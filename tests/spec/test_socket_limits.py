@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -82,6 +83,19 @@ class Pair:
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def pair(desk: Desk) -> AsyncIterator[Pair]:
+    async with _pair_at(desk) as pair:
+        yield pair
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def quick_pair(empty_sqlite_url: str) -> AsyncIterator[Pair]:
+    """Two at a desk without filters and with roomy limits, where plain messages take the shortest way."""
+    async with Desk.open(empty_sqlite_url) as desk, _pair_at(desk) as pair:
+        yield pair
+
+
+@asynccontextmanager
+async def _pair_at(desk: Desk) -> AsyncIterator[Pair]:
     ana, tom = await desk.member("Ana"), await desk.member("Tom")
     room = await ana.group(tom)
     async with ana.line() as a, tom.line() as t:
@@ -258,58 +272,52 @@ async def test_many_rooms_under_way_do_not_raise_what_is_read(
     await pair.a.ask({"type": "ping"})
 
 
-async def test_what_one_sends_is_stored_in_the_order_it_was_sent(pair: Pair, desk: Desk) -> None:
+async def test_what_one_sends_is_stored_in_the_order_it_was_sent(quick_pair: Pair) -> None:
     """Also when other commands stand between, some of them slow, and the room is not subscribed."""
-    desk.application.ports.limits.spend = lambda *args, **options: None  # type: ignore[method-assign]
-    try:
-        other = await pair.ana.group(pair.tom)
-        root = (await pair.a.says(pair.room, "root"))["id"]
-        for n in range(60):
-            # What refers to another message takes a look at the store first.
-            refers = {"reply_to": root} if n % 5 == 0 else {}
-            await pair.a.send({"type": "send", "ref": f"{n}", "room": pair.room, "content": f"{n}", **refers})
-            if n % 3 == 0:
-                await pair.a.send({"type": "history", "room": pair.room})
-            if n % 4 == 0:
-                await pair.a.send({"type": "send", "room": other, "content": f"other {n}"})
-            if n % 7 == 0:
-                await pair.a.send({"type": "subscribe", "rooms": [{"id": pair.room}]})
-            if n % 11 == 0:
-                await pair.a.send({"type": "send", "room": pair.room, "content": "x", "reply_to": "nothing"})
-        last = await pair.a.find(lambda f: f.get("ref") == "59")
-        await pair.t.hears(pair.room, "59")
-        assert pair.t.heard(pair.room) == ["root", *(f"{n}" for n in range(60))]
-        acks = [frame for frame in pair.a.frames if frame["type"] == "ack" and frame.get("ref", "r").isdigit()]
-        assert [ack["ref"] for ack in acks] == [f"{n}" for n in range(60)]
-        assert len({ack["ref"] for ack in acks}) == len(acks), "one terminal reply each"
-        assert last["seq"] == acks[-1]["seq"]
-        excerpt = await pair.tom.get(f"/rooms/{other}/messages")
-        texts = [message["content"] for message in excerpt.json()["messages"]]
-        assert texts == [f"other {n}" for n in range(0, 60, 4)]
-    finally:
-        del desk.application.ports.limits.spend
+    pair = quick_pair
+    other = await pair.ana.group(pair.tom)
+    root = (await pair.a.says(pair.room, "root"))["id"]
+    for n in range(60):
+        # What refers to another message takes a look at the store first.
+        refers = {"reply_to": root} if n % 5 == 0 else {}
+        await pair.a.send({"type": "send", "ref": f"{n}", "room": pair.room, "content": f"{n}", **refers})
+        if n % 3 == 0:
+            await pair.a.send({"type": "history", "room": pair.room})
+        if n % 4 == 0:
+            await pair.a.send({"type": "send", "room": other, "content": f"other {n}"})
+        if n % 7 == 0:
+            await pair.a.send({"type": "subscribe", "rooms": [{"id": pair.room}]})
+        if n % 11 == 0:
+            await pair.a.send({"type": "send", "room": pair.room, "content": "x", "reply_to": "nothing"})
+    last = await pair.a.find(lambda f: f.get("ref") == "59")
+    await pair.t.hears(pair.room, "59")
+    assert pair.t.heard(pair.room) == ["root", *(f"{n}" for n in range(60))]
+    acks = [frame for frame in pair.a.frames if frame["type"] == "ack" and frame.get("ref", "r").isdigit()]
+    assert [ack["ref"] for ack in acks] == [f"{n}" for n in range(60)]
+    assert len({ack["ref"] for ack in acks}) == len(acks), "one terminal reply each"
+    assert last["seq"] == acks[-1]["seq"]
+    excerpt = await pair.tom.get(f"/rooms/{other}/messages")
+    texts = [message["content"] for message in excerpt.json()["messages"]]
+    assert texts == [f"other {n}" for n in range(0, 60, 4)]
 
 
-async def test_what_is_acknowledged_can_be_read_at_once_on_every_way(pair: Pair, desk: Desk) -> None:
+async def test_what_is_acknowledged_can_be_read_at_once_on_every_way(quick_pair: Pair) -> None:
     """Read your writes: history, subscribing, another's socket, REST, changes and the list of rooms."""
-    desk.application.ports.limits.spend = lambda *args, **options: None  # type: ignore[method-assign]
-    try:
-        position = (await pair.a.subscribe(pair.room))["seq"]
-        async with pair.tom.line() as fresh:
-            for n in range(20):
-                ack = await pair.a.says(pair.room, f"{n}")
-                history = await pair.a.ask({"type": "history", "room": pair.room, "limit": 1})
-                subscribed, rest, changes, rooms = await asyncio.gather(
-                    fresh.subscribe(pair.room),
-                    pair.tom.get(f"/rooms/{pair.room}/messages?limit=1"),
-                    pair.tom.get(f"/rooms/{pair.room}/changes?since={position}"),
-                    pair.tom.get("/rooms"),
-                )
-                assert history["messages"][-1]["id"] == ack["id"]
-                assert subscribed["messages"][-1]["id"] == ack["id"]
-                assert subscribed["seq"] >= ack["seq"]
-                assert rest.json()["messages"][-1]["id"] == ack["id"]
-                assert changes.json()["messages"][-1]["id"] == ack["id"]
-                assert {each["room"]["id"]: each["seq"] for each in rooms.json()["items"]}[pair.room] >= ack["seq"]
-    finally:
-        del desk.application.ports.limits.spend
+    pair = quick_pair
+    position = (await pair.a.subscribe(pair.room))["seq"]
+    async with pair.tom.line() as fresh:
+        for n in range(20):
+            ack = await pair.a.says(pair.room, f"{n}")
+            history = await pair.a.ask({"type": "history", "room": pair.room, "limit": 1})
+            subscribed, rest, changes, rooms = await asyncio.gather(
+                fresh.subscribe(pair.room),
+                pair.tom.get(f"/rooms/{pair.room}/messages?limit=1"),
+                pair.tom.get(f"/rooms/{pair.room}/changes?since={position}"),
+                pair.tom.get("/rooms"),
+            )
+            assert history["messages"][-1]["id"] == ack["id"]
+            assert subscribed["messages"][-1]["id"] == ack["id"]
+            assert subscribed["seq"] >= ack["seq"]
+            assert rest.json()["messages"][-1]["id"] == ack["id"]
+            assert changes.json()["messages"][-1]["id"] == ack["id"]
+            assert {each["room"]["id"]: each["seq"] for each in rooms.json()["items"]}[pair.room] >= ack["seq"]
