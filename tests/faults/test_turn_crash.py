@@ -147,8 +147,8 @@ async def _serve(url: str, port: int, dies: str) -> None:
         yield Say(f"You said: {turn.text}")
 
     bot.script = script
-    turns.LEASE_SPARE_S = 1  # so that nobody waits for long
-    settings = settings_for(url, turns={"deadline_s": 2.0})
+    turns.LEASE_SPARE_S = 0.5  # so that nobody waits for long
+    settings = settings_for(url, turns={"deadline_s": 1.5})
     application = await Application.open(settings, plugins={"scripted_bot": _BotPlugin(bot)})
     await application.server(host="127.0.0.1", port=port).serve()
 
