@@ -84,7 +84,6 @@ async def serve(edge: Edge, websocket: Websocket) -> None:
 
 async def _refuse(websocket: Websocket, status: int, sentence: str) -> None:
     """Answer the handshake with an HTTP error instead of an upgrade."""
-
     abort(Response(sentence, status=status, content_type="text/plain; charset=utf-8"))
 
 
@@ -118,6 +117,8 @@ class Socket:
         self._scope = cast("MutableMapping[str, Any]", websocket.scope)
         self._reading = reading_of(self._scope)
         self._listening = False
+        self._present = False
+        self._ref: Ref = None
         self._loop = asyncio.get_running_loop()
 
     # arriving
@@ -217,9 +218,6 @@ class Socket:
         self._ports.tasks.start(presence.entered(self._ports, actor.tenant, actor.id, followed), "entered")
         self._present = True
         return not self._out.closed
-
-    _present = False
-    _ref: Ref = None
 
     def ended(self) -> None:
         """The socket is gone. What it asked for before goes on to its end."""
