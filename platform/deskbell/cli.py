@@ -265,11 +265,22 @@ def _plugin_problems(loaded: Loaded) -> list[str]:
     return [f"plugin {item['name']}: {item['reason']}" for item in host.describe() if item["state"] == "refused"]
 
 
-@main.command()
+@main.group()
+def plugin() -> None:
+    """For authors of plugins."""
+
+
+@main.group(invoke_without_command=True)
 @CONFIG
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
-def plugins(config_file: Path | None, as_json: bool) -> None:
+@click.pass_context
+def plugins(context: click.Context, config_file: Path | None, as_json: bool) -> None:
     """List the plugins that are installed: state, version, what they offer, why one was refused."""
+    if context.invoked_subcommand is None:
+        _list_plugins(config_file, as_json)
+
+
+def _list_plugins(config_file: Path | None, as_json: bool) -> None:
     from deskbell.plugins import PluginError, PluginHost
 
     settings = _loaded(config_file).settings
