@@ -17,6 +17,7 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosedError, InvalidStatus
 
 from deskbell import hub as hub_module
+from deskbell.actions import people as people_actions
 from deskbell.config import Settings
 from deskbell.store import people
 from deskbell.store.database import StoreUnavailable
@@ -253,6 +254,32 @@ async def test_a_page_of_another_tenant_s_site_is_refused_after_the_login(desk: 
     desk.application.edge._origins.clear()
     line = await knock(desk, f"?token={ana.token}", origin="https://elsewhere.example")
     await turned_away(line, "revoked", 4503)
+
+
+@pytest.mark.parametrize("count", [1, 15, 16, 17, 18, 33, 60])
+async def test_what_is_said_before_the_welcome_is_all_answered(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, count: int
+) -> None:
+    """A client that cannot wait sends everything it has at once; however much that is, none of it is lost."""
+    ana = await desk.member("Ana")
+    inside, may_go_on = asyncio.Event(), asyncio.Event()
+    known = people_actions.authenticate
+
+    async def slow(*args: Any) -> Any:
+        inside.set()
+        await may_go_on.wait()
+        return await known(*args)
+
+    monkeypatch.setattr(people_actions, "authenticate", slow)
+    line = await knock(desk, f"?token={ana.token}")
+    await inside.wait()
+    for n in range(count):
+        await line.send({"type": "ping", "ref": f"p{n}"})
+    await asyncio.sleep(0.1)  # for the server to have read it all
+    may_go_on.set()
+    for n in range(count):
+        assert (await line.find(lambda frame, ref=f"p{n}": frame.get("ref") == ref))["type"] == "pong"
+    await line.close()
 
 
 @pytest.mark.parametrize("origin", [SHOP, "HTTPS://Shop.Example", SHOP + "/", None])

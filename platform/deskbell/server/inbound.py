@@ -56,9 +56,9 @@ def reading_of(scope: MutableMapping[str, Any]) -> Reading | None:
 
 
 def queued(scope: MutableMapping[str, Any]) -> bool:
-    """Whether messages wait in Quart's queue for this socket's handler."""
+    """Whether messages wait for this socket's handler: in Quart's queue, or for a place in it."""
     connection = (scope.get("extensions") or {}).get(CONNECTION_KEY)
-    return isinstance(connection, BoundedWebsocketConnection) and not connection.queue.empty()
+    return isinstance(connection, BoundedWebsocketConnection) and (connection.holding or not connection.queue.empty())
 
 
 class Credentials:
@@ -135,6 +135,8 @@ class BoundedWebsocketConnection(ASGIWebsocketConnection):
         self.close_reason = ""
         self.failed = False
         """Whether the handler raised."""
+        self.holding = False
+        """Whether a message has left the server's queue and found no place in ours yet."""
         extensions: dict[str, Any] = {**(scope.get("extensions") or {}), CONNECTION_KEY: self}
         scope["extensions"] = extensions
         self._handle: SocketHandle | None = extensions.get(EXTENSION)
@@ -164,7 +166,9 @@ class BoundedWebsocketConnection(ASGIWebsocketConnection):
         if self._handle is None:
             await self.queue.put(message)
             return True
-        put = asyncio.ensure_future(self.queue.put(message))
+        # A handler that empties the full queue without a pause finds it empty before the put is done.
+        self.holding = True
+        put = asyncio.ensure_future(self._put(message))
         lost = asyncio.ensure_future(self._handle.wait_lost())
         try:
             await asyncio.wait({put, lost}, return_when=asyncio.FIRST_COMPLETED)
@@ -175,6 +179,10 @@ class BoundedWebsocketConnection(ASGIWebsocketConnection):
         finally:
             put.cancel()
             lost.cancel()
+
+    async def _put(self, message: str | bytes) -> None:
+        await self.queue.put(message)
+        self.holding = False
 
     async def handle_websocket(self, websocket: Websocket, send: ASGISendCallable) -> None:
         """Run the handler, and close for it what it left open."""
