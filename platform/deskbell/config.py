@@ -275,6 +275,10 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     in_flight_per_socket: Annotated[
         int, _M(ge=1, description="Commands of one socket at work; then it is not read until one is done.")
     ] = 32
+    frames_per_min: Annotated[
+        int, _M(ge=1, description="Frames of one socket, of whatever kind; above that it is closed (4013).")
+    ] = 6000
+    frame_burst: Annotated[int, _M(ge=1, description="Frames of one socket at once, before that pace holds.")] = 2000
     errors_per_socket: Annotated[
         int, _M(ge=1, description="Frames that are no protocol, after which a socket is closed (4509).")
     ] = 50

@@ -120,7 +120,8 @@ def on_participant(tenant: TenantId, room: RoomId, what: str, participant: Parti
 def on_case(tenant: TenantId, room: RoomId, what: str, case: Case) -> Any:
     """A case was opened, claimed, transferred, returned, resolved, reopened, snoozed, escalated further or rated.
 
-    Called after the commit, at least once, from the outbox. ``what`` names the change;
+    Called after the commit, at least once, from the outbox. ``what`` names the change, also
+    ``answered`` and ``customer_wrote`` where a message changed what is owed;
     ``case.version`` tells two apart. May be ``async``; failures as in :func:`on_message`.
     Since 0.1.
     """

@@ -517,8 +517,8 @@ class Hub:
         if since is not None and not self._may_resume(subscription, page, since, epoch):
             self.resets += 1
             self._end(subscription)
-            connection.out.write(self._framed(frames.Reset(room=stream.room, epoch=self.epoch_of(page.room.epoch))))
-            connection.out.write(self._framed(frames.Ok(ref=frames.reply_ref(ref))))
+            told = frames.Reset(ref=frames.reply_ref(ref), room=stream.room, epoch=self.epoch_of(page.room.epoch))
+            connection.out.write(self._framed(told))
             return
         stream.epoch = self.epoch_of(page.room.epoch)
         stream.owner_version = max(stream.owner_version, page.room.owner_version)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import random
 from collections.abc import AsyncIterator
@@ -271,6 +272,31 @@ async def test_none_of_this_was_a_surprise_to_us(house: House, caplog: pytest.Lo
     assert [record.getMessage() for record in caplog.records] == []
 
 
+@pytest.mark.parametrize(
+    "half", ["\\ud83d", "a\\ud83db", "\\udc4d", "\\\\\\ud83d", "\\ud83d\\ud83d\\udc4d", "\\uD83D\\n"]
+)
+async def test_half_a_character_is_called_what_it_is(house: House, half: str) -> None:
+    """Some clients cut an emoji in two; their author must be able to find out, on the socket and over REST."""
+    async with house.eve.line() as line:
+        await line.send(f'{{"type": "send", "room": "{house.own_room}", "content": "{half}"}}')
+        told = await line.wait("error")
+        assert told["code"] == "invalid" and "half of a character" in told["message"]
+    answer = await house.eve.call(
+        "POST",
+        f"/rooms/{house.own_room}/messages",
+        content=f'{{"content": "{half}"}}',
+        headers={"Content-Type": "application/json"},
+    )
+    assert answer.status_code == 400 and "half of a character" in answer.json()["error"]["message"]
+
+
+@pytest.mark.parametrize("whole", ["\\ud83d\\udc4d", "\\\\ud83d", "\\\\\\ud83d\\udc4d"])
+async def test_a_whole_character_may_be_written_in_any_way(house: House, whole: str) -> None:
+    async with house.eve.line() as line:
+        await line.send(f'{{"type": "send", "room": "{house.own_room}", "content": "{whole}"}}')
+        await line.wait("ack")
+
+
 async def test_too_many_errors_close_the_socket_for_good(empty_sqlite_url: str) -> None:
     """Refusals are not errors of the protocol and are not counted; malformed frames are."""
     assert Settings().limits.errors_per_socket == 50
@@ -286,6 +312,27 @@ async def test_too_many_errors_close_the_socket_for_good(empty_sqlite_url: str) 
         assert await line.wait_closed() == 4509
         assert line.frames[-1]["type"] == "error"
         await other.ask({"type": "ping"})
+
+
+async def test_a_socket_that_never_stops_talking_is_closed_and_may_come_back_later(empty_sqlite_url: str) -> None:
+    """Whatever its frames say; others go on, and so does its user on a new socket."""
+    assert Settings().limits.frame_burst >= 1000 and Settings().limits.frames_per_min >= 1000
+    async with Desk.open(empty_sqlite_url, limits={"frames_per_min": 60, "frame_burst": 20}) as desk:
+        eve, ana = await desk.member("Eve"), await desk.member("Ana")
+        line, other = await eve.connect(), await ana.connect()
+        for _ in range(19):
+            await line.ask({"type": "ping"})
+        assert line.closed is None
+        with contextlib.suppress(ConnectionClosed):
+            for _ in range(20):
+                await line.send({"type": "pong"})
+        assert await line.wait_closed() == 4013
+        told = line.frames[-1]
+        assert (told["code"], told["temporary"]) == ("rate_limited", True)
+        assert told["retry_after_ms"] > 0 and told["details"] == {"rule": "limits.frames_per_min"}
+        await other.ask({"type": "ping"})
+        async with eve.line() as again:
+            await again.ask({"type": "ping"})
 
 
 async def test_a_flood_is_answered_at_the_pace_it_is_read(empty_sqlite_url: str) -> None:

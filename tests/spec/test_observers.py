@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 from deskbell.actions import observing
+from deskbell.clock import from_us
 from deskbell.hookspecs import hookimpl
 from deskbell.store import outbox
-from deskbell.testing.desk import Desk, settings_for
+from deskbell.testing.desk import Desk, Person, settings_for
 
 
 class Watching:
@@ -91,6 +92,37 @@ async def test_observers_are_told_of_messages_participants_and_cases_in_their_pr
         assert plugin.of("case") == ["opened", "claimed", "resolved", "rated"]
         assert plugin.told[-1][2].rating == 5
         assert {status for status, _ in await rows(desk)} == {"done"}
+
+
+async def test_a_case_that_a_message_changed_is_told_of_like_any_other(database_url: str) -> None:
+    """To observers and to the agents' sockets: it was answered, it waits for an answer, its alarm rings now."""
+    plugin = Watching()
+    async with watched(database_url, plugin) as desk:
+        maya, ana, kim = await desk.visitor(), await desk.agent("Ana"), await desk.agent("Kim")
+        room = await maya.conversation()
+        case = (await ana.post(f"/rooms/{room}/take-over")).json()["id"]
+        async with kim.line() as agent:
+
+            async def told_after(person: Person, text: str) -> list[dict[str, Any]]:
+                start = len(agent.frames)
+                await person.post(f"/rooms/{room}/messages", {"content": text})
+                await agent.ask({"type": "ping"})
+                frame = await agent.find(lambda f: f["type"] in ("case", "pong"), after=start)
+                return [frame["case"]] if frame["type"] == "case" else []
+
+            [answered] = await told_after(ana, "Hello, this is Ana.")
+            assert answered["first_response_at"] and answered["deadline_at"] is None
+            assert await told_after(ana, "Still here.") == [], "nothing changed"
+            [asked] = await told_after(maya, "It is broken.")
+            assert asked["deadline_at"] and asked["version"] == answered["version"] + 1
+            assert await told_after(maya, "Hello?") == []
+            until = from_us(desk.clock.now_us() + 3_600_000_000).isoformat()
+            assert (await ana.post(f"/cases/{case}/snooze", {"until": until})).status_code == 200
+            [woken] = await told_after(maya, "Still broken.")
+            assert woken["status"] == "snoozed" and woken["deadline_at"] < until
+        await quiet(desk)
+        told = ["opened", "claimed", "answered", "customer_wrote", "snoozed", "customer_wrote"]
+        assert sorted(plugin.of("case")) == sorted(told)
 
 
 async def test_nothing_is_told_of_what_was_undone(sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -167,6 +167,17 @@ async def test_too_many_messages_at_once_are_told_to_wait(sqlite_url: str) -> No
         assert (await tom.post(f"/rooms/{room}/messages", {"content": "later"})).status_code == 201
 
 
+async def test_an_edit_is_within_the_same_pace_as_a_message(sqlite_url: str) -> None:
+    """The one the kind of room states, where it states one: nobody says more by editing."""
+    slow = {"group": {"rate_per_min": 2, "rate_burst": 2}}
+    async with Desk.open(sqlite_url, channels=slow) as desk:
+        tom, una, room = await two(desk)
+        message = await say(tom, room, "Hello")
+        edits = [await tom.call("PATCH", f"/messages/{message['id']}", json={"content": c}) for c in ("a", "b")]
+        assert [answer.status_code for answer in edits] == [200, 429]
+        assert (await una.get(f"/messages/{message['id']}")).json()["content"] == "a"
+
+
 async def test_a_held_message_waits_and_a_blocked_one_is_refused(sqlite_url: str) -> None:
     words = {"moderation_words": {"settings": {"hold": ["casino"], "block": ["bomb"]}}}
     async with Desk.open(sqlite_url, settings=settings_for(sqlite_url, plugins=words)) as desk:

@@ -444,7 +444,7 @@ async def edit(ports: Ports, actor: Actor, message_id: MessageId, content: str) 
     """
     found, place = await access.message_for(ports, actor, message_id)
     content = checked_text(ports, content, what="content", empty=False)
-    _spend(ports, actor, "message")
+    _spend(ports, actor, "message", place.policy)
     if ports.plugins.filters:
         verdict = await ports.plugins.moderate(
             Submission(found.room, place.room.channel_type, actor, found.kind, content, normalise(content))

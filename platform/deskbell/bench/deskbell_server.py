@@ -92,6 +92,8 @@ def config(folder: Path, *, database_url: str | None, redis_url: str | None, cro
         "bus": {"url": redis_url or "memory://"},
         "auth": {"secret": secrets.token_urlsafe(48), "access_token_s": 7200},
         "limits": {
+            "frames_per_min": NO_LIMIT,
+            "frame_burst": NO_LIMIT,
             "messages_per_min": NO_LIMIT,
             "message_burst": NO_LIMIT,
             "agent_messages_per_min": NO_LIMIT,

@@ -26,6 +26,7 @@ from deskbell.errors import (
     DeskbellError,
     Invalid,
     LimitReached,
+    RateLimited,
     Revoked,
     Temporary,
     TokenExpired,
@@ -107,6 +108,8 @@ class Socket:
         self._id = ConnectionId(new_id())
         self._connection: Connection | None = None
         self._errors = 0
+        self._frames = float(edge.ports.settings.limits.frame_burst)
+        self._paced_at = 0.0
         self._in_flight = 0
         self._has_room = asyncio.Event()
         self._has_room.set()
@@ -254,6 +257,8 @@ class Socket:
         connection = self._connection
         assert connection is not None
         connection.heard_at = self._loop.time()
+        if not self._in_pace(connection.heard_at):
+            return True
         try:
             self._begin(frame)
         except Exception:
@@ -263,6 +268,20 @@ class Socket:
             return True
         self._has_room.clear()
         connection.reading = False
+        return False
+
+    def _in_pace(self, now: float) -> bool:
+        """Whether one frame more is within the socket's pace; else it is told so and closed."""
+        limits = self._ports.settings.limits
+        gained = (now - self._paced_at) * limits.frames_per_min / 60
+        self._frames = min(float(limits.frame_burst), self._frames + gained) - 1
+        self._paced_at = now
+        if self._frames >= 0:
+            return True
+        if not self._out.closed:
+            wait_ms = int(limits.frame_burst * 60_000 / limits.frames_per_min) + 1
+            slower = RateLimited("Too many frames.", retry_after_ms=wait_ms, rule="limits.frames_per_min")
+            self._fail(slower, None, CloseCode.RATE)
         return False
 
     def _begin(self, frame: str | bytes) -> None:

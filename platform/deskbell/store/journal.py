@@ -43,9 +43,9 @@ from deskbell.errors import (
     Stale,
     Unavailable,
 )
-from deskbell.ids import MessageId, RoomId, TenantId, UserId, new_id
+from deskbell.ids import CaseId, MessageId, RoomId, TenantId, UserId, new_id
 from deskbell.model.records import STAFF_ROLES, Channel, Message, PublicUser
-from deskbell.store import database, messages, rows
+from deskbell.store import cases, database, messages, rows
 from deskbell.store.change import INSERT_MESSAGE, Change, message_row
 from deskbell.store.crashpoints import passing
 from deskbell.wire import frames
@@ -700,29 +700,48 @@ class _BatchWriter:
         return self._now + policy.auto_close_s * 1_000_000
 
     async def _move_cases(self, rooms: Sequence[tuple[RoomId, _LockedRoom]]) -> None:
-        """An agent who answered owes nothing; an agent who was written to has a deadline."""
+        """An agent who answered owes nothing; an agent who was written to has a deadline. Both are told."""
         for room_id, room in rooms:
             if room.staff_wrote:
-                await self._tx.execute(
+                moved = await self._tx.fetch(
                     "UPDATE cases SET first_response_at = COALESCE(first_response_at, $3), deadline_at = NULL,"
                     " step = 0, changed_at = $3, version = version + 1"
                     " WHERE tenant_id = $1 AND room_id = $2 AND status = 'assigned'"
-                    " AND (first_response_at IS NULL OR deadline_at IS NOT NULL)",
+                    " AND (first_response_at IS NULL OR deadline_at IS NOT NULL) RETURNING id",
                     room.tenant,
                     room_id,
                     self._now,
                 )
+                what = "answered"
             elif room.customer_wrote:
-                await self._tx.execute(
+                moved = await self._tx.fetch(
                     # One that was put off is due now: whoever writes is not left until the agent's alarm rings.
                     "UPDATE cases SET deadline_at = CASE WHEN status = 'snoozed' THEN $3 ELSE $4 END,"
                     " step = 0, changed_at = $3, version = version + 1 WHERE tenant_id = $1 AND room_id = $2"
-                    " AND ((status = 'assigned' AND deadline_at IS NULL) OR (status = 'snoozed' AND deadline_at > $3))",
+                    " AND ((status = 'assigned' AND deadline_at IS NULL) OR (status = 'snoozed' AND deadline_at > $3))"
+                    " RETURNING id",
                     room.tenant,
                     room_id,
                     self._now,
                     self._now + self._journal.settings.agent_silent_s * 1_000_000,
                 )
+                what = "customer_wrote"
+            else:
+                continue
+            for row in moved:
+                await self._tell_of_case(room.tenant, room_id, row["id"], what)
+
+    async def _tell_of_case(self, tenant: TenantId, room_id: RoomId, case_id: CaseId, what: str) -> None:
+        """What a message changed about a case concerns the same people as what an agent does with it."""
+        case = await cases.get(self._tx, tenant, case_id)
+        assert case is not None
+        self.written.events.append(
+            Event(tenant, "staff", case.team, "case", 0, frames.encode(frames.CaseFrame(case=case)))
+        )
+        if "case" in self._journal.observed:
+            work = msgspec.json.encode({"room": room_id, "hook": "case", "what": what, "id": case_id}).decode()
+            self._outbox.append((tenant, "observe", room_id, work, self._now, self._now))
+            self.written.queues.add("observe")
 
 
 OUTBOX_COLUMNS = {

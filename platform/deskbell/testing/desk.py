@@ -135,6 +135,7 @@ def settings_for(url: str, **changes: Any) -> Settings:
         "limits": {
             "new_visitors_per_min_per_prefix": 100_000,
             "login_attempts_per_min": 1000,
+            "frames_per_min": 1_000_000,
             "messages_per_min": 100_000,
             "message_burst": 10_000,
             "agent_messages_per_min": 100_000,

@@ -8,6 +8,7 @@ tables of the protocol page.
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any
 
 import msgspec
@@ -205,7 +206,7 @@ def _explained(frame: str | bytes, error: Exception) -> Invalid:
     if isinstance(error, RecursionError):
         return TooDeep(max_depth=MAX_DEPTH)
     if not isinstance(error, msgspec.ValidationError):
-        return Invalid(f"This is not a JSON object in UTF-8: {error}")
+        return Invalid(half_a_character(frame) or f"This is not a JSON object in UTF-8: {error}")
     try:
         head = _head.decode(frame)
     except (msgspec.DecodeError, RecursionError):
@@ -216,6 +217,24 @@ def _explained(frame: str | bytes, error: Exception) -> Invalid:
     if head.type not in TYPES:
         return UnknownType(f"There is no frame of type {head.type[:40]!r}.", ref=ref, known=sorted(TYPES))
     return Invalid(str(error), ref=ref)
+
+
+# One escape after the other, so that an escaped backslash does not begin one; a pair is one character.
+_ESCAPES = re.compile(
+    r"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(u[dD][89a-fA-F][0-9a-fA-F]{2})|.)"
+)
+
+
+def half_a_character(json: str | bytes) -> str:
+    """What to tell somebody whose JSON holds one half of a surrogate pair alone; empty where it holds none.
+
+    No UTF-8 says such a half, and the decoder complains of something else.
+    """
+    text = json if isinstance(json, str) else json.decode("utf-8", "replace")
+    for escape in _ESCAPES.finditer(text):
+        if escape[1]:
+            return f"\\{escape[1]} is half of a character, without its other half. Send whole characters."
+    return ""
 
 
 def check_depth(value: Any, limit: int = MAX_DEPTH) -> None:

@@ -183,7 +183,9 @@ class Tips(Frame, frozen=True, tag="tips"):
     rooms: dict[RoomId, int]
 
 
-class Reset(Frame, frozen=True, tag="reset"):
+class Reset(Reply, frozen=True, tag="reset"):
+    """The subscription is over. With ``ref`` it is the reply to the ``subscribe`` that could not go on from there."""
+
     room: RoomId
     epoch: str
 

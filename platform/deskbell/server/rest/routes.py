@@ -36,7 +36,7 @@ from deskbell.server.auth import actor_of, address_of, known_actor_of, origin_of
 from deskbell.server.edge import Edge
 from deskbell.server.rest import errors
 from deskbell.server.rest.errors import Malformed, UnsupportedMediaType
-from deskbell.wire.commands import check_depth
+from deskbell.wire.commands import check_depth, half_a_character
 
 PREFIX = "/api/v1"
 PROMISE = "_deskbell_promise"
@@ -257,7 +257,7 @@ async def _body(kind: Any, max_depth: int) -> Any:
     except RecursionError:
         raise TooDeep(max_depth=max_depth) from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise Malformed(f"The body is not JSON in UTF-8: {error}") from None
+        raise Malformed(half_a_character(raw) or f"The body is not JSON in UTF-8: {error}") from None
 
 
 def _refuse_unfit(raw: bytes, max_depth: int) -> None:

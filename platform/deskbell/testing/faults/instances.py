@@ -51,6 +51,7 @@ def settings(database_url: str, bus_url: str, *, silence_s: float = 20.0) -> dic
         "jobs": {"tick_s": 0.5, "lease_s": 4.0, "backoff_base_s": 0.5, "backoff_cap_s": 4.0},
         "turns": {"collect_ms": 50, "deadline_s": 3.0},
         "limits": {
+            "frames_per_min": 1_000_000,
             "messages_per_min": 100_000,
             "message_burst": 10_000,
             "agent_messages_per_min": 100_000,
