@@ -61,6 +61,17 @@ class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     delete_after_s: int | None = None  # after creation, whatever happens
     audit: Literal["minimal", "moderation", "full"] = "minimal"
 
+    def due_us(self, *, opened_us: int) -> int | None:
+        """When a room opened at ``opened_us`` is first looked at for closing or deletion; None: never."""
+        after_s = self.auto_close_s if self.delete_after_s is None else self.delete_after_s
+        return None if after_s is None else opened_us + after_s * 1_000_000
+
+    def put_off_us(self, *, spoke_us: int) -> int | None:
+        """When a room in which somebody spoke at ``spoke_us`` is due then; None: as before."""
+        if self.auto_close_s is None or self.delete_after_s is not None:
+            return None
+        return spoke_us + self.auto_close_s * 1_000_000
+
     def for_clients(self) -> dict[str, Any]:
         """The part that a composer or a message list needs."""
         return {

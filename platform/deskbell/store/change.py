@@ -194,7 +194,7 @@ class Change:
             room.backstage_of,
             room.created_by,
             self.now_us,
-            self._due(room.channel_type),
+            self.channels[room.channel_type].policy.due_us(opened_us=self.now_us),
         )
         if row is None:
             return False
@@ -204,16 +204,6 @@ class Change:
         self._moved.add(room.id)
         self._states[room.id] = 1
         return True
-
-    def _due(self, channel_type: str) -> int | None:
-        policy = self.channels[channel_type].policy
-        after = policy.delete_after_s if policy.delete_after_s is not None else policy.auto_close_s
-        return None if after is None else self.now_us + after * 1_000_000
-
-    def _put_off(self, channel_type: str) -> int | None:
-        """When a room in which somebody just spoke is due; None: as it was."""
-        policy = self.channels[channel_type].policy
-        return self._due(channel_type) if policy.delete_after_s is None else None
 
     def put_room(self, room: Room) -> Room:
         """Put a room's new state: name, owner, closing, pointers. Putting the same value takes no number.
@@ -427,7 +417,7 @@ class Change:
                     self.tenant,
                     room_id,
                     self.now_us,
-                    self._put_off(room.channel_type),
+                    self.channels[room.channel_type].policy.put_off_us(spoke_us=self.now_us),
                 )
             if room_id in self._states:
                 state = rows.room_state(room, self.channels[room.channel_type])

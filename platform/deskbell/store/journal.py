@@ -685,19 +685,12 @@ class _BatchWriter:
             [room.tenant for _, room in moved],
             [room_id for room_id, _ in moved],
             [room.seq for _, room in moved],
-            [self._due(room) for _, room in moved],
+            [self._journal.channels[room.channel_type].policy.put_off_us(spoke_us=self._now) or 0 for _, room in moved],
             self._now,
         )
         await self._move_cases([(room_id, room) for room_id, room in moved if room.has_case])
         if self._outbox:
             await tx.insert_many("outbox", OUTBOX_COLUMNS, self._outbox)
-
-    def _due(self, room: _LockedRoom) -> int:
-        """When the room is next due for closing: put off by every message. 0: as it was."""
-        policy = self._journal.channels[room.channel_type].policy
-        if policy.auto_close_s is None or policy.delete_after_s is not None:
-            return 0
-        return self._now + policy.auto_close_s * 1_000_000
 
     async def _move_cases(self, rooms: Sequence[tuple[RoomId, _LockedRoom]]) -> None:
         """An agent who answered owes nothing; an agent who was written to has a deadline. Both are told."""
