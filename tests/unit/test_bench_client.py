@@ -168,8 +168,11 @@ async def room():
         finally:
             state.members.discard(connection)
 
-    async with serve(member, "127.0.0.1", 0, compression=None) as server:
-        state.port = next(iter(server.sockets)).getsockname()[1]
+    async with (
+        serve(member, "127.0.0.1", 0, compression=None) as server,
+        serve(member, "127.0.0.1", 0, compression=None) as second,
+    ):
+        state.port, state.second = (next(iter(each.sockets)).getsockname()[1] for each in (server, second))
         yield state
 
 
@@ -183,7 +186,21 @@ async def until(seen: Callable[[], object]) -> None:
 
 
 async def entered(room, tally: Tally, count: int) -> list[Socket]:
-    return await open_all(room.port, [Caller("/", SCRIPT)] * count, SPEECH, tally)
+    return await open_all([room.port], [Caller("/", SCRIPT)] * count, SPEECH, tally)
+
+
+async def test_callers_reach_several_instances_in_turn(room) -> None:
+    """Neighbours in the list meet different instances: that is how a room is spread over all of them."""
+    tally = Tally()
+    sockets = await open_all([room.port, room.second], [Caller("/", SCRIPT)] * 5, SPEECH, tally)
+    try:
+        reached = []
+        for entered_as in sockets:
+            with entered_as.hand_over() as taken:
+                reached.append(taken.getpeername()[1])
+        assert reached == [room.port, room.second, room.port, room.second, room.port]
+    finally:
+        cut_all(sockets)
 
 
 async def test_a_broadcast_ends_when_everybody_has_everything(room) -> None:
@@ -291,4 +308,4 @@ async def test_sockets_cut_on_purpose_are_not_counted_as_lost(room) -> None:
 async def test_who_is_not_let_in_is_named(room) -> None:
     """A caller whose script does not come through fails the opening, in bounded time."""
     with pytest.raises(BenchFailed, match="0 of 1 sockets"):
-        await open_all(room.port, [Caller("/", (Step(b"never"),))], SPEECH, Tally(), timeout_s=0.2)
+        await open_all([room.port], [Caller("/", (Step(b"never"),))], SPEECH, Tally(), timeout_s=0.2)

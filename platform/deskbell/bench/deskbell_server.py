@@ -149,33 +149,37 @@ def serving(
     cores: Cores, *, database_url: str | None = None, redis_url: str | None = None, crowded: bool = False
 ) -> Iterator[Server]:
     """Deskbell, ready, on the server's core; ended and its folder gone on leaving. See :func:`config`."""
-    with tempfile.TemporaryDirectory(prefix="deskbell-bench-") as name:
-        program, port = launch(cores, Path(name), database_url=database_url, redis_url=redis_url, crowded=crowded)
-        try:
-            wait_until_ready(program, port)
-            yield Server(program, port)
-        finally:
-            program.stop(grace_s=35)  # its own hard stop is at 30 s
+    with instances(1, cores, database_url=database_url, redis_url=redis_url, crowded=crowded) as (server,):
+        yield server
 
 
-def launch(
-    cores: Cores,
-    folder: Path,
-    *,
-    database_url: str | None = None,
-    redis_url: str | None = None,
-    crowded: bool = False,
-) -> tuple[Program, int]:
-    """Start ``deskbell serve`` and return at once, with the port it will listen on."""
-    file = folder / "config.yaml"
-    file.write_text(yaml.safe_dump(config(folder, database_url=database_url, redis_url=redis_url, crowded=crowded)))
+@contextlib.contextmanager
+def instances(
+    count: int, cores: Cores, *, database_url: str | None = None, redis_url: str | None = None, crowded: bool = False
+) -> Iterator[list[Server]]:
+    """As :func:`serving`, ``count`` processes of one installation, on cores of their own where there are enough."""
+    with tempfile.TemporaryDirectory(prefix="deskbell-bench-") as name, contextlib.ExitStack() as ending:
+        chosen = config(Path(name), database_url=database_url, redis_url=redis_url, crowded=crowded)
+        file = Path(name) / "config.yaml"
+        file.write_text(yaml.safe_dump(chosen))
+        servers = []
+        for n in range(count):
+            program, port = launch(cores.servers[n % len(cores.servers)], file)
+            ending.callback(program.stop, grace_s=35)  # its own hard stop is at 30 s
+            wait_until_ready(program, port)  # one after the other: the first makes the tables
+            servers.append(Server(program, port))
+        yield servers
+
+
+def launch(core: int, file: Path) -> tuple[Program, int]:
+    """Start ``deskbell serve`` with the configuration in ``file`` and return at once, with the port it will have."""
     port = free_port()
     program = Program(
         "deskbell",
         [sys.executable, "-m", "deskbell", "serve", "--config", str(file), "--port", str(port)],
-        core=cores.server,
+        core=core,
         env={"DESKBELL_CONFIG": str(file)},
-        cwd=folder,
+        cwd=file.parent,
     )
     return program, port
 

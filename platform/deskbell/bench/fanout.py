@@ -49,7 +49,7 @@ async def measure(stage: Stage, *, seconds: float, show: Show) -> Seen:
     tally = Tally()
     members = len(stage.callers)
     show.doing(f"opening {members} sockets")
-    sockets = await open_all(stage.port, stage.callers, stage.speech, tally)
+    sockets = await open_all(stage.ports, stage.callers, stage.speech, tally)
     drain = Drain(sockets[SENDERS:])
     seen = []
     try:
@@ -65,7 +65,7 @@ async def measure(stage: Stage, *, seconds: float, show: Show) -> Seen:
                 compose=partial(_compose, stage, sent),
             )
             broadcast.start()
-            seen.append(await observe(stage.program, tally, warm_s=min(2.0, length / 2), seconds=length, show=show))
+            seen.append(await observe(stage.programs, tally, warm_s=min(2.0, length / 2), seconds=length, show=show))
             await broadcast.stop(timeout_s=30)
             tally.check()
             sent += broadcast.sent
@@ -87,8 +87,8 @@ def deskbell_room(cores: Cores, *, members: int) -> Iterator[Stage]:
         (room,) = deskbell_server.rooms(server, [people])
         text = "x" * TEXT_BYTES
         yield Stage(
-            program=server.program,
-            port=server.port,
+            programs=[server.program],
+            ports=[server.port],
             speech=deskbell_server.SPEECH,
             callers=[deskbell_server.caller(person, room) for person in people],
             compose=lambda _, n: deskbell_server.send(room, n, text),

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import itertools
 import os
 import socket
 import struct
@@ -201,7 +202,7 @@ class Socket(asyncio.Protocol):
 
 
 async def open_all(
-    port: int,
+    ports: Sequence[int],
     callers: Sequence[Caller],
     speech: Speech,
     tally: Tally,
@@ -212,6 +213,9 @@ async def open_all(
 ) -> list[Socket]:
     """Open a socket for every caller, ``at_once`` at a time, and wait until all are in their rooms.
 
+    Args:
+        ports: Where callers go in turn, the first to the first.
+
     Raises:
         BenchFailed: One of them was refused, or the whole took longer than ``timeout_s``.
     """
@@ -220,7 +224,7 @@ async def open_all(
     sockets: list[Socket] = []
     inside = 0
 
-    async def enter(caller: Caller) -> Socket:
+    async def enter(caller: Caller, port: int) -> Socket:
         async with gate:
             _, made = await loop.create_connection(
                 lambda: Socket(f"127.0.0.1:{port}", caller, speech, tally), "127.0.0.1", port
@@ -235,7 +239,7 @@ async def open_all(
 
     try:
         async with asyncio.timeout(timeout_s), asyncio.TaskGroup() as group:
-            tasks = [group.create_task(enter(caller)) for caller in callers]
+            tasks = [group.create_task(enter(caller, port)) for caller, port in zip(callers, itertools.cycle(ports))]
     except BaseException as failure:
         cut_all(sockets)
         if isinstance(failure, TimeoutError):
@@ -360,7 +364,7 @@ class Broadcast:
             BenchFailed: Some of it never did, or something came twice.
         """
         self._stopped = True
-        await _until(lambda: self.finished >= self.sent, timeout_s)
+        await until(lambda: self.finished >= self.sent, timeout_s)
         if self.finished < self.sent:
             raise BenchFailed(f"{self.sent - self.finished} of {self.sent} messages did not reach everybody")
         await asyncio.sleep(0.1)  # whatever comes too often
@@ -402,13 +406,14 @@ class AckedSends:
             BenchFailed: Some never came.
         """
         self._stopped = True
-        await _until(lambda: self._tally.acked - self._base_acked >= self.sent, timeout_s)
+        await until(lambda: self._tally.acked - self._base_acked >= self.sent, timeout_s)
         missing = self.sent - (self._tally.acked - self._base_acked)
         if missing:
             raise BenchFailed(f"{missing} of {self.sent} sends were never answered")
 
 
-async def _until(done: Callable[[], bool], timeout_s: float) -> None:
+async def until(done: Callable[[], bool], timeout_s: float) -> None:
+    """Return when ``done`` says so, or the time is over: whoever asks looks again."""
     deadline = asyncio.get_running_loop().time() + timeout_s
     while not done() and asyncio.get_running_loop().time() < deadline:
         await asyncio.sleep(0.02)

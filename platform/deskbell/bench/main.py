@@ -12,13 +12,14 @@ from typing import Final, NoReturn
 
 from rich.console import Console
 
-from deskbell.bench import fanout, persist, report, sockets, start
+from deskbell.bench import fanout, instances, persist, report, sockets, start
 from deskbell.bench.processes import Cores, on_core
 from deskbell.bench.run import Run
 
 SCENARIOS: Final[dict[str, Callable[[Run], report.Table]]] = {
     "fanout": fanout.table,
     "persist": persist.table,
+    "instances": instances.table,
     "sockets": sockets.table,
     "start": start.table,
 }

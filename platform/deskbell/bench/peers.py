@@ -53,8 +53,8 @@ def socketio_room(cores: Cores, *, members: int, frame_bytes: int) -> Iterator[S
     try:
         program.wait_for_port(port)
         yield Stage(
-            program=program,
-            port=port,
+            programs=[program],
+            ports=[port],
             speech=Speech(delivery=b'42["message"', ack=None, refusal=b"44", heartbeats={b"2": b"3"}),
             callers=[Caller("/socket.io/?EIO=4&transport=websocket", (Step(b"0{", b"40"), Step(b"40{")))] * members,
             compose=lambda _, __: said,
@@ -73,8 +73,8 @@ def ws_room(cores: Cores, *, members: int, frame_bytes: int) -> Iterator[Stage]:
     try:
         program.wait_for_port(port)
         yield Stage(
-            program=program,
-            port=port,
+            programs=[program],
+            ports=[port],
             speech=Speech(delivery=b'{"type":"message"', ack=None, refusal=b'{"type":"error"'),
             callers=[Caller("/")] * members,
             compose=lambda _, __: said,
@@ -144,8 +144,8 @@ def naive(
     try:
         program.wait_for_port(port)
         yield Stage(
-            program=program,
-            port=port,
+            programs=[program],
+            ports=[port],
             speech=Speech(delivery=b'{"type": "message"', ack=b'{"type": "ack"', refusal=b'{"type": "error"'),
             callers=[
                 Caller(f"/ws/room-{room}/user-{room}-{member}", (Step(b'{"type": "welcome"'),))

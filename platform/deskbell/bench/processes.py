@@ -29,11 +29,13 @@ class Cores:
 
     server: int
     load: int
+    servers: Sequence[int]
+    """One for each instance of a server that is several processes: all but that of the load."""
 
     @classmethod
     def of_this_machine(cls) -> Cores:
         allowed = sorted(os.sched_getaffinity(0))
-        return cls(server=allowed[0], load=allowed[-1])
+        return cls(server=allowed[0], load=allowed[-1], servers=allowed[:-1] or allowed)
 
 
 @contextlib.contextmanager
@@ -53,6 +55,21 @@ def free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
+
+
+def cpu_s(pid: int) -> float:
+    """User and system seconds of a process somebody else started, and of its descendants, so far."""
+    root = psutil.Process(pid)
+    return _cpu_s([root, *root.children(recursive=True)])
+
+
+def _cpu_s(tree: Sequence[psutil.Process]) -> float:
+    total = 0.0
+    for process in tree:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            times = process.cpu_times()
+            total += times.user + times.system + times.children_user + times.children_system
+    return total
 
 
 class Program:
@@ -115,12 +132,7 @@ class Program:
 
     def cpu_s(self) -> float:
         """User and system seconds of the process and its descendants so far."""
-        total = 0.0
-        for process in self._tree():
-            with contextlib.suppress(psutil.NoSuchProcess):
-                times = process.cpu_times()
-                total += times.user + times.system + times.children_user + times.children_system
-        return total
+        return _cpu_s(self._tree())
 
     def memory_kib(self) -> int:
         """Memory of the process and its descendants, shared pages counted once (PSS)."""

@@ -42,7 +42,7 @@ async def measure(server: Server, people: list[User], rooms: list[str], *, show:
         BenchFailed: Somebody could not enter or came back without what was missed.
     """
     seats = [(people[n % len(people)], rooms[n % len(people) % len(rooms)]) for n in range(IDLE)]
-    speech, port = deskbell_server.SPEECH, server.port
+    speech, port = deskbell_server.SPEECH, [server.port]
     tally = Tally()
     for room in range(len(rooms)):
         await _write(server, people[room], rooms[room], BEFORE, start=room * BEFORE)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from deskbell.bench.load import Caller, Speech, Tally
-from deskbell.bench.processes import Program
+from deskbell.bench.processes import Program, cpu_s
 from deskbell.bench.report import Show
 
 
@@ -16,8 +16,9 @@ from deskbell.bench.report import Show
 class Stage:
     """What a driver needs to know of a contestant."""
 
-    program: Program
-    port: int
+    programs: Sequence[Program]
+    ports: Sequence[int]
+    """Of the same length: callers reach them in turn."""
     speech: Speech
     callers: Sequence[Caller]
     """One per socket; in a broadcast the first ones send."""
@@ -30,11 +31,18 @@ class Window:
     """What happened between two moments of a running load."""
 
     elapsed_s: float
-    server_cpu_s: float
+    cpu_s_of: Sequence[float]
+    """CPU of each of the server's processes."""
     load_cpu_s: float
     delivered: int
     delivered_bytes: int
     acked: int
+    beside_cpu_s: Mapping[str, float]
+    """CPU of servers that the server under measurement uses, by name."""
+
+    @property
+    def server_cpu_s(self) -> float:
+        return sum(self.cpu_s_of)
 
     @property
     def server_busy(self) -> float:
@@ -45,8 +53,19 @@ class Window:
         return self.load_cpu_s / self.elapsed_s
 
 
-async def observe(program: Program, tally: Tally, *, warm_s: float, seconds: float, show: Show) -> Window:
+async def observe(
+    programs: Sequence[Program],
+    tally: Tally,
+    *,
+    warm_s: float,
+    seconds: float,
+    show: Show,
+    beside: Mapping[str, int] | None = None,
+) -> Window:
     """Let the load run ``warm_s``, then look at what ``seconds`` bring.
+
+    Args:
+        beside: Other processes to look at, name -> process id.
 
     Raises:
         BenchFailed: A send was refused, a socket was lost or the process ended meanwhile.
@@ -54,7 +73,9 @@ async def observe(program: Program, tally: Tally, *, warm_s: float, seconds: flo
     show.doing("warming up")
     await asyncio.sleep(warm_s)
     show.doing("measuring")
-    began, cpu, own = time.perf_counter(), program.cpu_s(), time.process_time()
+    began, cpu, own = time.perf_counter(), [program.cpu_s() for program in programs], time.process_time()
+    beside = beside or {}
+    others = {name: cpu_s(pid) for name, pid in beside.items()}
     delivered, size, acked = tally.delivered, tally.delivered_bytes, tally.acked
     passed = 0.0
     while passed < seconds:
@@ -65,9 +86,10 @@ async def observe(program: Program, tally: Tally, *, warm_s: float, seconds: flo
         tally.check()
     return Window(
         elapsed_s=time.perf_counter() - began,
-        server_cpu_s=program.cpu_s() - cpu,
+        cpu_s_of=[program.cpu_s() - before for program, before in zip(programs, cpu, strict=True)],
         load_cpu_s=time.process_time() - own,
         delivered=tally.delivered - delivered,
         delivered_bytes=tally.delivered_bytes - size,
         acked=tally.acked - acked,
+        beside_cpu_s={name: cpu_s(pid) - others[name] for name, pid in beside.items()},
     )

@@ -7,6 +7,8 @@ import tempfile
 import time
 from pathlib import Path
 
+import yaml
+
 from deskbell.bench import deskbell_server
 from deskbell.bench.report import Table
 from deskbell.bench.run import Run
@@ -33,7 +35,10 @@ def table(run: Run) -> Table:
         rss_mb: list[float] = []
         for _ in range(STARTS):
             with tempfile.TemporaryDirectory(prefix="deskbell-bench-") as name:
-                program, port = deskbell_server.launch(run.cores, Path(name))
+                file = Path(name) / "config.yaml"
+                chosen = deskbell_server.config(Path(name), database_url=None, redis_url=None, crowded=False)
+                file.write_text(yaml.safe_dump(chosen))
+                program, port = deskbell_server.launch(run.cores.server, file)
                 try:
                     ready_s.append(deskbell_server.wait_until_ready(program, port))
                     time.sleep(1)

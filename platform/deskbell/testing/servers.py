@@ -206,6 +206,12 @@ class PostgresServer(ExternalPostgres):
         return self._home / "log"
 
     @property
+    def pid(self) -> int:
+        """Of the process that has started all others of the server."""
+        assert self._process is not None, "the server is not running"
+        return self._process.pid
+
+    @property
     def running(self) -> bool:
         return self._process is not None and self._process.poll() is None
 
@@ -299,6 +305,11 @@ class ValkeyServer:
     def url(self, database: int = 0) -> str:
         """For redis-py; each number (0 to 63) is a keyspace of its own."""
         return f"redis://127.0.0.1:{self.port}/{database}"
+
+    @property
+    def pid(self) -> int:
+        assert self._process is not None, "the server is not running"
+        return self._process.pid
 
     @property
     def running(self) -> bool:
