@@ -346,7 +346,7 @@ def schema(what: str) -> None:
 @main.command(context_settings={"ignore_unknown_options": True, "help_option_names": []})
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 def bench(arguments: tuple[str, ...]) -> None:
-    """Measure this machine: fan-out, persisted sends, two instances, sockets, start; peers beside them. See bench --help."""
+    """Measure this machine: fan-out, sends, instances, growth, latency; peers beside them. See bench --help."""
     try:
         from deskbell.bench import main as measuring
     except ImportError as error:
