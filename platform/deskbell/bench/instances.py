@@ -167,8 +167,8 @@ def table(run: Run) -> Table:
                     seen = run.wait_for(measure(stage, seconds=run.seconds, show=run.show))
                 one = seen if count == 1 else one
                 for load, window, alone in (
-                    ("busy", seen.busy, one and one.busy),
-                    ("paced", seen.paced, one and one.paced),
+                    ("busy", seen.busy, one.busy if one else None),
+                    ("paced", seen.paced, one.paced if one else None),
                 ):
                     _row(made, count, load, window, alone)
     return made
