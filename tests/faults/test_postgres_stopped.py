@@ -3,47 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
-from typing import Any
 
 import pytest
 
 from deskbell.errors import DeskbellError, Unavailable
 from deskbell.store.journal import Posted
 from deskbell.store.migrate import migrate
-from deskbell.testing.desk import Desk, Line
+from deskbell.testing.desk import Desk
 from deskbell.testing.office import Office
+from deskbell.testing.sender import Sender
 from deskbell.testing.servers import PostgresServer
 
 PATIENCE_S = 40.0
 SENDERS = 6
-
-
-class Sender:
-    """Sends one message after the other, and each again until it is acknowledged, as clients do."""
-
-    def __init__(self, name: str, line: Line, room: str) -> None:
-        self.name = name
-        self.refused: list[dict[str, Any]] = []
-        self.acked: dict[str, dict[str, Any]] = {}
-        self._line = line
-        self._room = room
-
-    async def run(self, over: asyncio.Event) -> None:
-        for number in itertools.count():
-            if over.is_set():
-                return
-            client_id = f"{self.name} {number}"
-            while client_id not in self.acked:
-                reply = await self._line.ask(
-                    {"type": "send", "room": self._room, "content": client_id, "client_id": client_id}
-                )
-                if reply["type"] == "ack":
-                    self.acked[client_id] = reply
-                else:
-                    self.refused.append(reply)
-                    await asyncio.sleep(reply.get("retry_after_ms", 1000) / 1000)
-            await asyncio.sleep(0.005)
 
 
 async def test_postgresql_stopped_and_started_under_load(own_postgres_server: PostgresServer) -> None:

@@ -30,10 +30,11 @@ async def test_the_public_learns_one_word_and_admins_the_rest(desk: Desk) -> Non
 async def test_an_instance_that_is_stopping_or_has_no_store_is_not_ready(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A balancer sends nobody there; only admins learn why, and the process counts as alive."""
+    """A balancer sends nobody there; only admins and this machine learn why, and the process counts as alive."""
     kim = await desk.agent("Kim", role="admin")
+    through = {"X-Forwarded-For": "127.0.0.1"}
     monkeypatch.setattr(desk.application.edge, "draining", True)
-    public = await desk.http.get("/health/ready")
+    public = await desk.http.get("/health/ready", headers=through)
     assert public.status_code == 503 and "details" not in public.json()["error"]
     assert public.headers["Retry-After"] == "1"
     assert "stopping" in (await kim.get("/health/ready")).json()["error"]["details"]["problems"][0]
@@ -45,6 +46,7 @@ async def test_an_instance_that_is_stopping_or_has_no_store_is_not_ready(
     monkeypatch.setattr(desk.application.ports.db, "fetchval", away)
     answer = await desk.http.get("/health/ready")
     assert answer.status_code == 503 and "secret-host" not in answer.text
+    assert "Nobody answers" in answer.json()["error"]["details"]["problems"][0]
     assert (await desk.http.get("/health/live")).status_code == 200
 
 

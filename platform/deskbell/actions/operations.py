@@ -9,9 +9,24 @@ from typing import Any
 from deskbell.errors import Forbidden
 from deskbell.model.records import Actor
 from deskbell.ports import Ports
-from deskbell.store.database import StoreError
+from deskbell.store.database import StoreError, StoreUnavailable
+from deskbell.store.failures import Shortage
 
 STORE_ANSWERS_WITHIN_S = 2.0
+
+STORE_LACKS: dict[Shortage, str] = {
+    "unreachable": "Nobody answers at the store's address.",
+    "connections": "The database lets no more connections in. Raise its max_connections, or lower store.pool_size.",
+    "pool": "All connections of this instance are in use and none became free. Raise store.pool_size, or find who"
+    " waits.",
+    "disk": "The store's disk is full, or cannot be written to. Make room; nothing has to be restarted.",
+    "memory": "The database is out of memory.",
+    "read_only": "The database only reads: it is a standby. Point store.url at the primary.",
+    "slow": "A statement took longer than it may, and was ended.",
+    "locks": "Somebody else does not let go of rows or tables. Messages of those rooms are refused; look for long"
+    " transactions.",
+}
+"""What operators are told of each cause."""
 
 
 @dataclass(frozen=True)
@@ -32,13 +47,16 @@ async def fitness(ports: Ports, *, draining: bool) -> Fitness:
             await ports.db.fetchval("SELECT 1")
     except TimeoutError:
         problems.append(f"The store has not answered within {STORE_ANSWERS_WITHIN_S:g} s.")
+        problems += refusals(ports)
+    except StoreUnavailable as error:
+        problems.append(f"The store cannot be reached: {STORE_LACKS[error.why]}")
     except StoreError as error:
         problems.append(f"The store cannot be reached: {type(error).__name__}.")
     return Fitness(not problems, tuple(problems))
 
 
 def degraded(ports: Ports) -> list[str]:
-    """Which parts do without the other instances at the moment. Everything goes on, a little worse."""
+    """Which parts are not whole: those that do without the other instances, and ``store: cause`` where it refuses."""
     parts = {
         "bus": ports.bus.degraded,
         "presence": ports.presence.degraded,
@@ -46,7 +64,12 @@ def degraded(ports: Ports) -> list[str]:
         "tickets": ports.tickets.degraded,
         "connections": ports.roll.degraded,
     }
-    return [part for part, away in parts.items() if away]
+    return [*(part for part, away in parts.items() if away), *(f"store: {why}" for why in ports.db.troubles.present)]
+
+
+def refusals(ports: Ports) -> list[str]:
+    """What writes were refused for a moment ago, in words for operators."""
+    return [STORE_LACKS[why] for why in ports.db.troubles.present]
 
 
 def needs_admin(actor: Actor | None) -> None:

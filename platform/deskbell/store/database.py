@@ -44,6 +44,7 @@ from deskbell.store.orm import OrmContext, Speaker
 from deskbell.store.postgres_backend import NOW_US, PostgresBackend
 from deskbell.store.sessions import Dialect, Row, Session, see_through
 from deskbell.store.sqlite_backend import SqliteBackend
+from deskbell.store.troubles import Troubles
 
 __all__ = [
     "Database",
@@ -130,6 +131,7 @@ class Transaction(_Asking):
 
     def __init__(self, database: Database, session: Session) -> None:
         self.finished = False
+        self.wrote = False
         self._database = database
         self._session = session
         self._turn = asyncio.Lock()
@@ -151,6 +153,7 @@ class Transaction(_Asking):
                 raise StoreMisuse("this transaction is over")
             if self._failed is not None:
                 raise StoreMisuse(f"this transaction has failed and can only be rolled back: {self._failed!r}")
+            self.wrote = self.wrote or writes
             try:
                 yield self._session
             except BaseException as error:
@@ -247,6 +250,7 @@ class Database(_Asking):
     def __init__(self, backend: PostgresBackend | SqliteBackend) -> None:
         self._backend = backend
         self._orm: OrmContext | None = None
+        self.troubles = Troubles()
 
     @classmethod
     async def open(
@@ -328,8 +332,23 @@ class Database(_Asking):
     @asynccontextmanager
     async def session(self, *, writes: bool) -> AsyncIterator[Session]:
         self._refuse_inside()
-        async with self._backend.once(writes=writes) as session:
-            yield session
+        if not writes:
+            async with self._backend.once(writes=False) as session:
+                yield session
+            return
+        with self._noting():
+            async with self._backend.once(writes=True) as session:
+                yield session
+            self.troubles.wrote()
+
+    @contextmanager
+    def _noting(self) -> Iterator[None]:
+        """Remember what writes are refused for."""
+        try:
+            yield
+        except StoreUnavailable as error:
+            self.troubles.note(error.why)
+            raise
 
     async def insert_many(self, table: str, columns: Mapping[str, str], rows: Sequence[Sequence[object]]) -> None:
         async with self.transaction() as tx:
@@ -349,17 +368,20 @@ class Database(_Asking):
             StoreMisuse: Inside another transaction of this database, or an error was swallowed in it.
         """
         self._refuse_inside()
-        async with self._backend.transaction() as session:
-            transaction = Transaction(self, session)
-            outer = _inside.get()
-            _inside.set((*outer, transaction))
-            try:
-                with self._models_speak_through(transaction):
-                    yield transaction
-                await transaction._end()
-            finally:
-                transaction.finished = True
-                _inside.set(outer)
+        with self._noting():
+            async with self._backend.transaction() as session:
+                transaction = Transaction(self, session)
+                outer = _inside.get()
+                _inside.set((*outer, transaction))
+                try:
+                    with self._models_speak_through(transaction):
+                        yield transaction
+                    await transaction._end()
+                finally:
+                    transaction.finished = True
+                    _inside.set(outer)
+            if transaction.wrote:
+                self.troubles.wrote()
 
     @asynccontextmanager
     async def snapshot(self) -> AsyncIterator[Snapshot]:

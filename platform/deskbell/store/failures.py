@@ -18,13 +18,30 @@ from typing import Literal
 
 ConstraintKind = Literal["unique", "foreign_key", "not_null", "check", "other"]
 
+Shortage = Literal["unreachable", "connections", "pool", "disk", "memory", "read_only", "slow", "locks"]
+"""What keeps a store from doing what it is asked:
+
+- ``unreachable``: nobody answers;
+- ``connections``: the database lets no more in; ``pool``: all of this process's own are in use;
+- ``disk``, ``memory``: it is full, or cannot be written; ``read_only``: it is a standby;
+- ``slow``: a statement took longer than it may; ``locks``: somebody else does not let go of a row or table.
+"""
+
 
 class StoreError(Exception):
     """The base of all failures of the store."""
 
 
 class StoreUnavailable(StoreError):
-    """The database cannot be reached, or gave up; nothing was written. Try again later."""
+    """The database cannot be reached, or gave up; nothing was written. Try again later.
+
+    Attributes:
+        why: What it is short of, as far as it said; see :data:`Shortage`.
+    """
+
+    def __init__(self, message: str, *, why: Shortage = "unreachable") -> None:
+        super().__init__(message)
+        self.why: Shortage = why
 
 
 class OutcomeUnknown(StoreError):

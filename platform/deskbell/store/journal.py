@@ -56,6 +56,8 @@ log = structlog.get_logger(__name__)
 
 SYSTEM_KINDS = ("system",)
 _REPEATS = 5
+_HELD_LOOK_S = 0.2
+_HELD_MAX = 64
 
 
 @dataclass(frozen=True)
@@ -280,11 +282,17 @@ def _failed_meanwhile(cancelled: BaseException, handled: BaseException | None) -
 
 
 class _Lane:
-    """Takes commands, writes them batch by batch. While one batch commits, the next gathers."""
+    """Takes commands, writes them batch by batch. While one batch commits, the next gathers.
+
+    A room whose row somebody else does not let go of must not hold up the others: it is **held**, and
+    what is said in it waits beside the lane, in its order, until the row is free or the time is over.
+    """
 
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
         self._queue: deque[NewMessage] = deque()
+        self._held: dict[tuple[TenantId, RoomId], deque[NewMessage]] = {}
+        self._watch: asyncio.Task[None] | None = None
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._closing = False
@@ -293,7 +301,11 @@ class _Lane:
 
     @property
     def waiting(self) -> int:
-        return len(self._queue) + self._in_hand
+        return len(self._queue) + self._in_hand + self._beside
+
+    @property
+    def _beside(self) -> int:
+        return sum(len(commands) for commands in self._held.values()) if self._held else 0
 
     def start(self) -> None:
         self._task = asyncio.create_task(self._run(), name="journal-lane")
@@ -304,6 +316,10 @@ class _Lane:
         if self._task is not None:
             await self._task
             self._task = None
+        if self._watch is not None:
+            self._watch.cancel()
+            await asyncio.gather(self._watch, return_exceptions=True)
+            self._watch = None
         if self._expiry is not None:
             self._expiry.cancel()
             self._expiry = None
@@ -312,27 +328,32 @@ class _Lane:
         if self._closing or self._task is None or len(self._queue) >= self._journal.settings.lane_capacity:
             command.done(Unavailable("Too much is waiting to be stored. Try again in a moment."))
             return
-        loop = asyncio.get_running_loop()
-        command.queued_at = loop.time()
+        command.queued_at = asyncio.get_running_loop().time()
         self._queue.append(command)
-        if self._expiry is None:
-            self._expiry = loop.call_later(self._journal.settings.lane_wait_s, self._expire)
+        self._expire_in_time()
         if not self._wake.is_set():
             self._wake.set()
 
+    def _expire_in_time(self) -> None:
+        if self._expiry is None and self._queue:
+            due = self._queue[0].queued_at + self._journal.settings.lane_wait_s
+            self._expiry = asyncio.get_running_loop().call_at(due, self._expire)
+
     def _expire(self) -> None:
         """Answer who has waited too long, also while the store lets a batch hang."""
-        loop, wait_s = asyncio.get_running_loop(), self._journal.settings.lane_wait_s
         self._expiry = None
-        while self._queue and self._queue[0].queued_at + wait_s <= loop.time():
-            _answer(self._queue.popleft(), Unavailable())
-        if self._queue:
-            self._expiry = loop.call_at(self._queue[0].queued_at + wait_s, self._expire)
+        self._refuse_late(self._queue)
+        self._expire_in_time()
+
+    def _refuse_late(self, commands: deque[NewMessage]) -> None:
+        oldest = asyncio.get_running_loop().time() - self._journal.settings.lane_wait_s
+        while commands and commands[0].queued_at <= oldest:
+            _answer(commands.popleft(), Unavailable())
 
     async def _run(self) -> None:
         while True:
             if not self._queue:
-                if self._closing:
+                if self._closing and not self._beside:
                     return
                 self._wake.clear()
                 await self._wake.wait()
@@ -346,54 +367,114 @@ class _Lane:
     def _take(self) -> list[NewMessage]:
         """What has gathered, within bounds. What waited too long is told so and never written."""
         settings = self._journal.settings
-        oldest = asyncio.get_running_loop().time() - settings.lane_wait_s
         batch: list[NewMessage] = []
         size = 0
+        self._refuse_late(self._queue)
         while self._queue and len(batch) < settings.batch_max:
             command = self._queue[0]
+            if self._held and (beside := self._held.get((command.tenant, command.room))) is not None:
+                self._queue.popleft()
+                self._put_beside(command, beside)
+                continue
             size += command.size
             if batch and size > settings.batch_bytes:
                 break
-            self._queue.popleft()
-            if command.queued_at < oldest:
-                _answer(command, Unavailable())
-                size -= command.size
-                continue
-            batch.append(command)
+            batch.append(self._queue.popleft())
         return batch
 
-    async def _write(self, batch: Sequence[NewMessage], repeats: int = _REPEATS) -> None:
-        for attempt in range(repeats):
-            try:
-                written = await self._transaction(batch)
-            except database.StoreConflict:
-                if attempt + 1 < repeats:
-                    await asyncio.sleep(0.01 * 2**attempt)
-                    continue
-                rooms = {command.room for command in batch}
-                if len(rooms) == 1:
-                    _answer_all(batch, Unavailable())
-                    return
-                # Somebody does not let go of a room: the others need not wait for it.
-                for room in sorted(rooms):
-                    await self._write([command for command in batch if command.room == room], repeats=1)
-            except database.OutcomeUnknown:
-                await self._look_up(batch)
-            except database.StoreUnavailable:
-                _answer_all(batch, Unavailable())
-            except Exception as error:
-                if len(batch) == 1:
-                    # One command that cannot be written must not be tried for ever, nor be silent.
-                    log.exception("message_not_written", room=batch[0].room)
-                    _answer(batch[0], error if isinstance(error, DeskbellError) else DeskbellError())
-                else:
-                    # Find the culprit: the others have done nothing wrong.
-                    log.warning("batch_failed", size=len(batch), error=repr(error))
-                    for command in batch:
-                        await self._write([command])
+    def _put_beside(self, command: NewMessage, beside: deque[NewMessage]) -> None:
+        if len(beside) < _HELD_MAX:
+            beside.append(command)
+        else:
+            _answer(command, Unavailable())
+
+    async def _write(self, batch: Sequence[NewMessage]) -> None:
+        for attempt in range(_REPEATS):
+            if await self._attempt(batch):
+                return
+            if attempt == 0:
+                batch = self._without(batch, await self._locked({(c.tenant, c.room) for c in batch}))
+            if not batch:
+                return
+            if attempt + 1 < _REPEATS:
+                await asyncio.sleep(0.01 * 2**attempt)
+        # It is no room's row that somebody holds: the others need not wait for whoever needs it.
+        rooms = sorted({command.room for command in batch})
+        for room in rooms:
+            part = deque(command for command in batch if command.room == room)
+            self._refuse_late(part)
+            if part and (len(rooms) == 1 or not await self._attempt(list(part))):
+                self._journal.db.troubles.note("locks")
+                _answer_all(part, Unavailable())
+
+    async def _attempt(self, batch: Sequence[NewMessage]) -> bool:
+        """Write once, and answer. False: somebody was in the way, and nobody has been answered yet."""
+        try:
+            written = await self._transaction(batch)
+        except database.StoreConflict:
+            return False
+        except database.OutcomeUnknown:
+            await self._look_up(batch)
+        except database.StoreUnavailable:
+            _answer_all(batch, Unavailable())
+        except Exception as error:
+            if len(batch) == 1:
+                # One command that cannot be written must not be tried for ever, nor be silent.
+                log.exception("message_not_written", room=batch[0].room)
+                _answer(batch[0], error if isinstance(error, DeskbellError) else DeskbellError())
             else:
-                self._finish(written)
-            return
+                # Find the culprit: the others have done nothing wrong.
+                log.warning("batch_failed", size=len(batch), error=repr(error))
+                for command in batch:
+                    await self._write([command])
+        else:
+            self._finish(written)
+        return True
+
+    # rooms that somebody else holds
+
+    async def _locked(self, rooms: Iterable[tuple[TenantId, RoomId]]) -> set[tuple[TenantId, RoomId]]:
+        """Which of these somebody holds at this moment. SQLite has one lock for everything, so none of them alone."""
+        db = self._journal.db
+        if db.dialect == "sqlite":
+            return set()
+        asked = (list({tenant for tenant, _ in rooms}), [room for _, room in rooms])
+        query = "SELECT tenant_id, id FROM rooms WHERE tenant_id = ANY($1::uuid[]) AND id = ANY($2::uuid[])"
+        try:
+            there = await db.fetch(query, *asked)
+            free = await db.fetch(f"{query} FOR UPDATE SKIP LOCKED", *asked)
+        except database.StoreError:
+            return set()
+        return {(row["tenant_id"], row["id"]) for row in there} - {(row["tenant_id"], row["id"]) for row in free}
+
+    def _without(self, batch: Sequence[NewMessage], locked: set[tuple[TenantId, RoomId]]) -> list[NewMessage]:
+        """The batch without what is for rooms that are locked: that waits beside from now on."""
+        rest: list[NewMessage] = []
+        for command in batch:
+            room = (command.tenant, command.room)
+            if room in locked:
+                self._put_beside(command, self._held.setdefault(room, deque()))
+            else:
+                rest.append(command)
+        if locked and (self._watch is None or self._watch.done()):
+            log.warning("rooms_held_by_others", rooms=len(locked))
+            self._watch = asyncio.create_task(self._watch_held(), name="journal-held")
+        return rest
+
+    async def _watch_held(self) -> None:
+        """Bring back what waits beside as soon as its room is free; refuse what has waited too long."""
+        while self._held:
+            await asyncio.sleep(_HELD_LOOK_S)
+            locked = await self._locked(list(self._held))
+            for room in list(self._held):
+                if room not in locked:
+                    # Older than all of its room that came since: to the front.
+                    self._queue.extendleft(reversed(self._held.pop(room)))
+                    self._expire_in_time()
+                    continue
+                self._journal.db.troubles.note("locks")
+                self._refuse_late(self._held[room])
+            self._wake.set()
 
     async def _look_up(self, batch: Sequence[NewMessage]) -> None:
         """The connection broke during COMMIT: answer what is there, and that we do not know about the rest."""

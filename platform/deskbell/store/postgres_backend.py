@@ -24,6 +24,7 @@ from tortoise.backends.asyncpg.client import AsyncpgDBClient
 from deskbell.store.failures import (
     ConstraintKind,
     OutcomeUnknown,
+    Shortage,
     StoreConflict,
     StoreError,
     StoreIntegrity,
@@ -50,6 +51,14 @@ _KINDS: dict[str, ConstraintKind] = {
 # The server ends the connection with these: administrator, crash, restart, database gone, idle too long.
 _LOST = {"57P01", "57P02", "57P03", "57P04", "57P05", "25P03", "25P04"}
 _CONFLICTS = {"40001", "40P01", "55P03"}
+# Out of something, or over the statement timeout: rolled back. Classes 53 and 58 as a whole, and what they are out of.
+_SHORTAGES: dict[str, Shortage] = {
+    "53100": "disk",
+    "53200": "memory",
+    "53300": "connections",
+    "57014": "slow",
+    "58030": "disk",
+}
 
 
 def translated(error: BaseException, *, lost: type[StoreError], read_only: bool = False) -> StoreError:
@@ -66,9 +75,9 @@ def translated(error: BaseException, *, lost: type[StoreError], read_only: bool 
         if state.startswith("08") or state in _LOST or state == "40003":
             return lost(message)
         if state.startswith(("53", "58")) or state == "57014":
-            return StoreUnavailable(message)  # out of something, or over the statement timeout: rolled back
+            return StoreUnavailable(message, why=_SHORTAGES.get(state, "unreachable"))
         if state == "25006" and not read_only:
-            return StoreUnavailable(message)  # this server has become a standby
+            return StoreUnavailable(message, why="read_only")  # this server has become a standby
         return StoreMisuse(message)
     if isinstance(error, asyncpg.OutdatedSchemaCacheError):
         return StoreConflict(str(error))
@@ -286,9 +295,12 @@ class PostgresBackend:
         try:
             return await self._pool.acquire(timeout=ACQUIRE_TIMEOUT_S)
         except TimeoutError as error:
-            raise StoreUnavailable(f"no connection became free within {ACQUIRE_TIMEOUT_S:.0f} s") from error
+            busy = self._pool.get_idle_size() == 0 and self._pool.get_size() == self._pool.get_max_size()
+            message = f"no connection became free within {ACQUIRE_TIMEOUT_S:.0f} s"
+            raise StoreUnavailable(message, why="pool" if busy else "unreachable") from error
         except (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError, EOFError) as error:
-            raise StoreUnavailable(f"PostgreSQL cannot be reached: {error}") from error
+            why = _SHORTAGES.get(getattr(error, "sqlstate", None) or "", "unreachable")
+            raise StoreUnavailable(f"PostgreSQL cannot be reached: {error}", why=why) from error
 
     async def _release(self, con: Any) -> None:
         lost = _gone(con)

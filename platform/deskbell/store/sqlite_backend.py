@@ -30,6 +30,7 @@ from deskbell.store.dialect import to_sqlite, to_sqlite_value
 from deskbell.store.failures import (
     ConstraintKind,
     OutcomeUnknown,
+    Shortage,
     StoreConflict,
     StoreError,
     StoreIntegrity,
@@ -55,7 +56,14 @@ _KINDS: dict[str, ConstraintKind] = {
     "SQLITE_CONSTRAINT_CHECK": "check",
 }
 _FAILED = re.compile(r"constraint failed: (?:index '(?P<index>[^']+)'|(?P<rest>.+))")
-_UNAVAILABLE = ("SQLITE_FULL", "SQLITE_IOERR", "SQLITE_CANTOPEN", "SQLITE_CORRUPT", "SQLITE_NOTADB", "SQLITE_NOMEM")
+_SHORTAGES: dict[str, Shortage] = {
+    "SQLITE_FULL": "disk",
+    "SQLITE_IOERR": "disk",
+    "SQLITE_NOMEM": "memory",
+    "SQLITE_CANTOPEN": "unreachable",
+    "SQLITE_CORRUPT": "unreachable",
+    "SQLITE_NOTADB": "unreachable",
+}
 
 
 def translated(error: BaseException, *, lost: type[StoreError] = StoreUnavailable) -> StoreError:
@@ -70,10 +78,11 @@ def translated(error: BaseException, *, lost: type[StoreError] = StoreUnavailabl
         return StoreIntegrity(message, kind=_KINDS.get(name, "other"), constraint=constraint)
     if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
         return StoreConflict(message)
-    if name.startswith("SQLITE_IOERR"):
+    if name.startswith("SQLITE_IOERR") and lost is not StoreUnavailable:
         return lost(message)
-    if name.startswith(_UNAVAILABLE):
-        return StoreUnavailable(message)
+    for begin, why in _SHORTAGES.items():
+        if name.startswith(begin):
+            return StoreUnavailable(message, why=why)
     return StoreMisuse(f"{type(error).__name__}: {message}")
 
 
@@ -340,7 +349,8 @@ class SqliteBackend:
             async with asyncio.timeout(ACQUIRE_TIMEOUT_S):
                 await self._reader_free.acquire()
         except TimeoutError as error:
-            raise StoreUnavailable(f"no reading connection became free within {ACQUIRE_TIMEOUT_S:.0f} s") from error
+            message = f"no reading connection became free within {ACQUIRE_TIMEOUT_S:.0f} s"
+            raise StoreUnavailable(message, why="pool") from error
         try:
             reader = self._idle.pop() if self._idle else await self._new_reader()
             try:

@@ -68,6 +68,12 @@ class Meters:
         yield GaugeMetricFamily(
             "deskbell_bus_degraded", "1 while other instances may not be reached.", int(self._edge.ports.bus.degraded)
         )
+        troubles = GaugeMetricFamily(
+            "deskbell_store_refusing", "1 for each cause that writes were refused for a moment ago.", labels=["why"]
+        )
+        for why in self._edge.ports.db.troubles.present:
+            troubles.add_metric([why], 1)
+        yield troubles
         yield CounterMetricFamily("deskbell_deliveries", "Durable frames handed to sockets.", hub.deliveries)
         yield CounterMetricFamily("deskbell_heals", "Streams that missed something and read it again.", hub.heals)
         yield CounterMetricFamily("deskbell_pages_read", "Pages read for subscribers.", hub.reads)
@@ -107,7 +113,8 @@ def blueprint(edge: Edge, meters: Meters) -> Blueprint:
         fitness = await operations.fitness(ports, draining=edge.draining)
         admin = ask.who is not None and ask.who.role == "admin"
         if not fitness.ready:
-            told = {"problems": list(fitness.problems)} if admin else {}
+            # Without a store nobody can prove to be an admin: whoever sits at the machine hears the reason too.
+            told = {"problems": list(fitness.problems)} if admin or _from_this_machine(edge, ask) else {}
             raise Unavailable("Not ready. Ask another instance.", retry_after_ms=RETRY_MS, **told)
         if not admin:
             return Word("ready")
@@ -118,6 +125,7 @@ def blueprint(edge: Edge, meters: Meters) -> Blueprint:
                 "store": ports.db.dialect,
                 "bus_degraded": ports.bus.degraded,
                 "degraded": operations.degraded(ports),
+                "problems": operations.refusals(ports),
                 "messages_waiting": ports.journal.waiting,
                 "sockets": edge.hub.connection_count,
                 "rooms_followed": edge.hub.room_count,
