@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import gc
 import os
 import socket
@@ -43,6 +44,18 @@ CONFIG = click.option(
 )
 
 
+class _InOrder(click.Group):
+    """Commands as they stand here: first what is needed first."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(self.commands)
+
+
+def _examples(*lines: str) -> str:
+    """What stands below a command's options. The manual prints it, and the suite parses each line."""
+    return "\b\nExamples:\n" + "\n".join(f"  {line}" for line in lines)
+
+
 def _loaded(config_file: Path | None) -> Loaded:
     try:
         return load(config_file or find_file(os.environ), os.environ)
@@ -63,20 +76,36 @@ def _run(work: Coroutine[Any, Any, T]) -> T:
         return runner.run(work)
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=_InOrder,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog=_examples("deskbell demo", "deskbell chat", "deskbell COMMAND --help"),
+)
 @click.version_option(__version__, prog_name="deskbell")
 def main() -> None:
-    """Deskbell: when the bot does not know, the bell rings."""
+    """Deskbell: when the bot does not know, the bell rings.
+
+    To look around, start the demo, and talk to it from a second terminal.
+    """
 
 
-@main.command()
+@main.command(
+    epilog=_examples(
+        "deskbell serve",
+        "deskbell serve --config /etc/deskbell/config.yaml --port 9000",
+        "deskbell serve --host 0.0.0.0 --workers 4",
+    )
+)
 @CONFIG
 @click.option("--host", help="Address to listen on; overrides the settings.")
 @click.option("--port", type=click.IntRange(0, 65535), help="Port to listen on; overrides the settings.")
 @click.option("--workers", type=click.IntRange(1, 64), help="Processes behind the port; overrides the settings.")
 @click.option("--fd", type=int, hidden=True, help="A listening socket that was handed over.")
 def serve(config_file: Path | None, host: str | None, port: int | None, workers: int | None, fd: int | None) -> None:
-    """Serve until told to stop; SIGTERM drains first."""
+    """Serve until told to stop; SIGTERM and Ctrl+C drain first.
+
+    Several workers need PostgreSQL and Redis. Exit status: 2 for wrong settings, 3 when it cannot start.
+    """
     settings = _loaded(config_file).settings
     count = workers if workers is not None else settings.server.workers
     if count > 1:
@@ -99,7 +128,7 @@ def _serve_many(settings: Settings, count: int, config_file: Path | None, host: 
     try:
         listener = workers.bind(host or settings.server.host, port if port is not None else settings.server.port)
     except OSError as error:
-        err.print(f"The port cannot be listened on: {error}", markup=False)
+        err.print(_not_listening(error, host or settings.server.host, port or settings.server.port), markup=False)
         return 3
     command = workers.serve_command(config_file or find_file(os.environ))
     return workers.Supervisor(command, count, listener, drain_s=settings.server.drain_s).run()
@@ -112,6 +141,11 @@ def _serve(settings: Settings, host: str | None, port: int | None, *, fd: int | 
     from deskbell.store.database import StoreError
 
     logs.configure(settings.logging)
+    if fd is None:
+        where = host or settings.server.host, port if port is not None else settings.server.port
+        if problem := _unusable(*where):
+            err.print(f"[bold red]Deskbell did not start.[/]\n{escape(problem)}")
+            return 3
 
     async def work() -> int:
         try:
@@ -138,17 +172,28 @@ def _serve(settings: Settings, host: str | None, port: int | None, *, fd: int | 
     return _run(work())
 
 
-def _port_is_free(host: str, port: int) -> bool:
+def _unusable(host: str, port: int) -> str:
+    """Why nobody can listen there, and what to do; empty: somebody can."""
     from deskbell import workers
 
     try:
         workers.bind(host, port).close()
-    except OSError:
-        return False
-    return True
+    except OSError as error:
+        return _not_listening(error, host, port)
+    return ""
 
 
-@main.command()
+def _not_listening(error: OSError, host: str, port: int) -> str:
+    if error.errno == errno.EADDRINUSE:
+        return f"Something answers on port {port} already. Stop it, or give another with --port."
+    if error.errno == errno.EADDRNOTAVAIL or isinstance(error, socket.gaierror):
+        return f"{host} is no address of this machine. Give another with --host."
+    if error.errno == errno.EACCES:
+        return f"Port {port} is not for ordinary users. Give one above 1023 with --port."
+    return f"Nobody can listen on {host}, port {port}: {error.strerror or error}."
+
+
+@main.command(epilog=_examples("deskbell demo", "deskbell demo --port 8080 --folder /tmp/demo"))
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option("--port", type=click.IntRange(0, 65535), default=8000, show_default=True, help="Port to listen on.")
 @click.option(
@@ -159,7 +204,11 @@ def _port_is_free(host: str, port: int) -> bool:
     help="Where the demo keeps its data.",
 )
 def demo(host: str, port: int, folder: Path) -> None:
-    """Serve a ready-made desk on SQLite: a bot that knows Deskbell's manual, a site, three agents."""
+    """Serve a ready-made desk, to look around.
+
+    It has a bot that knows Deskbell's manual, a site and three agents, on SQLite; nothing need be set up. Not for
+    the public: its passwords are known.
+    """
     base = load(None, {}).settings
     url = f"http://{'127.0.0.1' if host == '0.0.0.0' else host}:{port}"
     settings = msgspec.structs.replace(
@@ -169,8 +218,8 @@ def demo(host: str, port: int, folder: Path) -> None:
         logging=msgspec.structs.replace(base.logging, level="warning"),
     )
     suffix = "" if port == 8000 else f" --url {url}"
-    if not _port_is_free(host, port):
-        err.print(f"Something answers on port {port} already. Stop it, or give another: deskbell demo --port 8080")
+    if problem := _unusable(host, port):
+        err.print(problem, markup=False)
         raise SystemExit(3)
     out.print(f"[bold]Deskbell {__version__}[/] on [cyan]{url}[/]  (data in {folder}, Ctrl+C stops)\n")
     table = Table(show_header=False, box=None, padding=(0, 2))
@@ -182,7 +231,14 @@ def demo(host: str, port: int, folder: Path) -> None:
     raise SystemExit(_serve(settings, host, port))
 
 
-@main.command()
+@main.command(
+    epilog=_examples(
+        "deskbell chat --name Maya",
+        "deskbell chat --agent ana@demo.example",
+        "deskbell chat --url https://desk.example.com --site my-site --state maya.json",
+        "echo 'How do I write a bot?' | deskbell chat",
+    )
+)
 @click.option("--url", default="http://127.0.0.1:8000", show_default=True, envvar="DESKBELL_URL", help="The server.")
 @click.option("--site", "site_key", default="demo-site", show_default=True, help="The site's public key.")
 @click.option("--name", default="", help="How you are called, as a visitor.")
@@ -193,7 +249,11 @@ def demo(host: str, port: int, folder: Path) -> None:
 def chat(
     url: str, site_key: str, name: str, email: str | None, password: str | None, state: Path | None, plain: bool
 ) -> None:
-    """Talk as a visitor, or answer as an agent, in the terminal."""
+    """Talk as a visitor, or answer as an agent, in the terminal.
+
+    /help lists what can be done there. Lines of a pipe are sent one by one, and a transcript comes out. Exit
+    status: 1 when the server ended it, refused or could not be reached.
+    """
     from deskbell import chat as terminal
 
     if email is not None and password is None:
@@ -203,12 +263,16 @@ def chat(
     )
 
 
-@main.command()
+@main.command(epilog=_examples("deskbell migrate", "deskbell migrate --check", "deskbell migrate --restored"))
 @CONFIG
 @click.option("--check", is_flag=True, help="Only say what is missing; exit 1 if anything is.")
 @click.option("--restored", is_flag=True, help="This database comes from a backup: clients start anew.")
 def migrate(config_file: Path | None, check: bool, restored: bool) -> None:
-    """Bring the database's schema up to this version. Safe while instances run and when run twice."""
+    """Bring the database's schema up to this version.
+
+    Safe while instances run, and when run twice. Exit status: 3 when the schema was not changed, because the
+    database cannot be reached, or is newer.
+    """
     from deskbell.store import migrate as migrations
     from deskbell.store.database import StoreError
 
@@ -228,11 +292,17 @@ def migrate(config_file: Path | None, check: bool, restored: bool) -> None:
         raise SystemExit(3) from None
 
 
-@main.command("check-config")
+@main.command(
+    "check-config", epilog=_examples("deskbell check-config", "deskbell check-config --config new.yaml --all")
+)
 @CONFIG
 @click.option("--all", "everything", is_flag=True, help="Also settings that have their default.")
 def check_config(config_file: Path | None, everything: bool) -> None:
-    """Check the settings and explain each: its value, where it came from, what it means."""
+    """Check the settings, and explain each.
+
+    Shown are its value, where it came from and what it means, of those that are not at their default.
+    Exit status: 2 for settings that cannot be used, 1 for plugins that are refused or, in production, unsafe values.
+    """
     loaded = _loaded(config_file)
     shown = 0
     for item in explain(loaded.settings, loaded.sources):
@@ -265,17 +335,21 @@ def _plugin_problems(loaded: Loaded) -> list[str]:
     return [f"plugin {item['name']}: {item['reason']}" for item in host.describe() if item["state"] == "refused"]
 
 
-@main.group()
+@main.group(cls=_InOrder)
 def plugin() -> None:
     """For authors of plugins."""
 
 
-@main.group(invoke_without_command=True)
+@main.group(cls=_InOrder, invoke_without_command=True, epilog=_examples("deskbell plugins", "deskbell plugins --json"))
 @CONFIG
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
 @click.pass_context
 def plugins(context: click.Context, config_file: Path | None, as_json: bool) -> None:
-    """List the plugins that are installed: state, version, what they offer, why one was refused."""
+    """List the plugins that are installed.
+
+    With their state and version, what they offer, and why one was refused.
+    Exit status: 1 when one is refused, 2 when the settings cannot be used.
+    """
     if context.invoked_subcommand is None:
         _list_plugins(config_file, as_json)
 
@@ -308,12 +382,16 @@ def _counted(count: int, kinds: str) -> str:
     return f"{count} {words.removesuffix('s') if count == 1 else words}"
 
 
-@main.command()
+@main.command(epilog=_examples("deskbell token ana@demo.example"))
 @CONFIG
 @click.argument("email")
 @click.option("--tenant", default="default", show_default=True, help="The tenant's short name.")
 def token(config_file: Path | None, email: str, tenant: str) -> None:
-    """Print an access token for a member or agent, for trying the API by hand."""
+    """Print an access token, to try the API by hand.
+
+    EMAIL is the address that a member or agent logs in with. The database must have been served from, or
+    migrated, before.
+    """
     from deskbell.app import access_token
     from deskbell.store.database import StoreError
 
@@ -329,10 +407,13 @@ def token(config_file: Path | None, email: str, tenant: str) -> None:
     click.echo(made)
 
 
-@main.command()
+@main.command(epilog=_examples("deskbell schema frames > frames.json", "deskbell schema openapi > openapi.json"))
 @click.argument("what", type=click.Choice(["frames", "openapi"]), default="frames")
 def schema(what: str) -> None:
-    """Print the JSON Schema of all socket frames, or the OpenAPI document."""
+    """Print the contract with clients, for programs.
+
+    frames: the JSON Schema of all socket frames. openapi: the OpenAPI document of the REST routes.
+    """
     if what == "frames":
         from deskbell.wire.schema import frames_schema
 
@@ -343,10 +424,17 @@ def schema(what: str) -> None:
     click.echo(msgspec.json.format(msgspec.json.encode(_run(openapi()))).decode())
 
 
-@main.command(context_settings={"ignore_unknown_options": True, "help_option_names": []})
+@main.command(
+    context_settings={"ignore_unknown_options": True, "help_option_names": []},
+    epilog=_examples("deskbell bench --help", "deskbell bench fanout --members 200 --no-peers"),
+)
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 def bench(arguments: tuple[str, ...]) -> None:
-    """Measure this machine: fan-out, sends, instances, growth, latency; peers beside them. See bench --help."""
+    """Measure Deskbell on this machine.
+
+    Fan-out, sends, instances, growth and latency, with other servers beside it. Needs the extra bench. Its
+    options: deskbell bench --help.
+    """
     try:
         from deskbell.bench import main as measuring
     except ImportError as error:

@@ -6,6 +6,7 @@ import asyncio
 import io
 import os
 import signal
+import socket
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -331,3 +332,54 @@ async def test_a_lost_line_is_told_and_what_was_typed_is_sent_later(desk: Desk) 
         await maya.sees("You said: are you there?")
     assert maya.shown.count("Reconnecting") == 1
     assert maya.shown.count("You: are you there?") == 1
+
+
+def nobodys_address() -> str:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return f"http://127.0.0.1:{free.getsockname()[1]}"
+
+
+@pytest.mark.parametrize("who", [{}, {"email": "ana@demo.example", "password": "x"}], ids=["visitor", "agent"])
+async def test_who_pipes_lines_to_a_server_that_is_not_there_is_told_and_not_kept(who: dict[str, str]) -> None:
+    """With the input at its end nobody is there who could stop the trying."""
+    maya = Chatting()
+    maya.types("Where is my order?")
+    maya.leaves()
+    async with asyncio.timeout(PATIENCE_S):
+        await maya.run(nobodys_address(), plain=True, linger_s=0.2, **who)
+
+    assert maya.status == 1
+    assert maya.shown.endswith("· The server cannot be reached. Nothing was sent.\n")
+
+
+async def test_while_somebody_may_still_type_a_server_that_is_not_there_is_waited_for() -> None:
+    maya = Chatting()
+    running = asyncio.create_task(maya.run(nobodys_address(), plain=True, linger_s=0.05))
+    await maya.sees("I keep trying")
+    await asyncio.sleep(0.5)
+    assert not running.done()
+
+    maya.leaves()
+    async with asyncio.timeout(PATIENCE_S):
+        await running
+    assert maya.status == 1
+
+
+async def test_what_could_not_be_sent_any_more_is_told_at_the_end(desk: Desk) -> None:
+    maya = Chatting()
+    running = asyncio.create_task(maya.run(desk.url, site_key=SITE_KEY, name="Maya", plain=True, linger_s=0.3))
+    maya.types("hello")
+    await maya.sees("You said: hello")
+    edge = desk.application.edge
+    edge.draining = True  # so that nobody is let in any more
+    [connection] = edge.hub.connections_of(desk.tenant, desk.bot.turns[0].visitor.id)
+    connection.out.close(4002)
+    await maya.sees("Reconnecting - your messages are kept")
+    maya.types("are you there?")
+    maya.leaves()
+    async with asyncio.timeout(PATIENCE_S):
+        await running
+
+    assert maya.status == 1
+    assert maya.shown.endswith("· The server cannot be reached. Not everything was sent.\n")

@@ -38,6 +38,7 @@ __all__ = ["Command", "Over", "Talk"]
 
 _TYPING_EVERY_S = 4.0
 _POLL_S = 0.25
+_AHEAD = 1000
 
 
 class Over(Exception):
@@ -51,6 +52,34 @@ class Command:
     does: str
     run: Callable[[Any, str], Coroutine[Any, Any, None]]
     takes: str = ""
+
+
+class _Ahead:
+    """Lines read before they are wanted, up to a bound. ``ended`` is done once the last one was read."""
+
+    def __init__(self, lines: AsyncIterator[str]) -> None:
+        self._read: asyncio.Queue[str | None] = asyncio.Queue(_AHEAD)
+        self.ended = asyncio.create_task(self._all(lines), name="deskbell.chat.ahead")
+
+    async def _all(self, lines: AsyncIterator[str]) -> None:
+        try:
+            async for line in lines:
+                await self._read.put(line)
+        finally:
+            if not self._read.full():
+                self._read.put_nowait(None)
+
+    async def __aiter__(self) -> AsyncIterator[str]:
+        while not (self.ended.done() and self._read.empty()):
+            line = await self._read.get()
+            if line is None:
+                break
+            yield line
+        await self.ended  # what went wrong with reading goes wrong here
+
+    async def close(self) -> None:
+        self.ended.cancel()
+        await asyncio.wait([self.ended])
 
 
 class Talk:
@@ -123,16 +152,43 @@ class Talk:
         return 0
 
     async def _talk(self, lines: AsyncIterator[str], linger_s: float) -> None:
-        await self.begin()
-        self.screen.now([])
-        with contextlib.suppress(Over):
-            async for line in lines:
-                self.screen.entered(line)
-                await self._take(line)
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(linger_s):
-                    while not self.settled():
-                        await asyncio.sleep(0.02)
+        # A prompt is not to be drawn before there is somebody to talk to; a pipe is read meanwhile, so that
+        # its end is known: nobody is there then who could stop the waiting for a server.
+        ahead = None if self.screen.echoes else _Ahead(lines)
+        try:
+            await self._begin_or_give_up(ahead, linger_s)
+            self.screen.now([])
+            with contextlib.suppress(Over):
+                async for line in lines if ahead is None else ahead:
+                    self.screen.entered(line)
+                    await self._take(line)
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(linger_s):
+                        while not self.settled():
+                            await asyncio.sleep(0.02)
+                if self.client.unsent():
+                    raise Unreachable(
+                        "The server cannot be reached. Not everything was sent."
+                        if self._away
+                        else "Not everything was sent in time."
+                    )
+        finally:
+            if ahead is not None:
+                await ahead.close()
+
+    async def _begin_or_give_up(self, ahead: _Ahead | None, linger_s: float) -> None:
+        """Begin, however long it takes while there is input; ``linger_s`` longer once it has ended."""
+        beginning = asyncio.create_task(self.begin(), name="deskbell.chat.begin")
+        try:
+            if ahead is not None:
+                await asyncio.wait([beginning, ahead.ended], return_when=asyncio.FIRST_COMPLETED)
+                await asyncio.wait([beginning], timeout=linger_s)
+                if not beginning.done():
+                    raise Unreachable("The server cannot be reached. Nothing was sent.")
+            await beginning
+        finally:
+            beginning.cancel()
+            await asyncio.wait([beginning])
 
     async def _take(self, line: str) -> None:
         line = line.strip()
