@@ -223,6 +223,18 @@ async def _known(ports: Ports, tenant: TenantId, user_id: UserId, token_version:
     return msgspec.structs.replace(actor, expires_us=expires_us)
 
 
+async def present(ports: Ports, tenant: TenantId, user_id: UserId) -> Actor | None:
+    """A user as the store knows them now; None: nobody, or disabled.
+
+    Raises:
+        Unavailable: The store cannot say.
+    """
+    try:
+        return await people.known(ports.db, tenant, user_id)
+    except StoreError as error:
+        raise Unavailable() from error
+
+
 async def issue_ticket(ports: Ports, actor: Actor, origin: str | None) -> str:
     """A one-time ticket for a socket: 30 seconds, for this user and this browser origin only."""
     return await ports.tickets.issue(actor.tenant, actor.id, origin, actor.token_version, actor.expires_us)

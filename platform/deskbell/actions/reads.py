@@ -124,6 +124,16 @@ async def mark_read(ports: Ports, marks: Marks, actor: Actor, room_id: RoomId, s
     return await rooms.unread(ports.db, actor.tenant, room_id, actor.id)
 
 
+async def unread_in(ports: Ports, actor: Actor, room_id: RoomId) -> tuple[int, bool]:
+    """What is unread in one room, counted to a hundred, and whether it mentions the reader.
+
+    Raises:
+        NotFound: See :func:`deskbell.actions.access.room_for`.
+    """
+    await access.room_for(ports, actor, room_id)
+    return await rooms.unread(ports.db, actor.tenant, room_id, actor.id)
+
+
 def receipts_shown(policy: Policy) -> bool:
     """Whether members of such a room see how far others have read."""
     return policy.receipts != "off" and policy.roster == "listed"

@@ -436,6 +436,18 @@ async def get(ports: Ports, actor: Actor, room_id: RoomId) -> RoomState:
     return state_of(ports, (await access.room_for(ports, actor, room_id)).room)
 
 
+async def by_key(ports: Ports, actor: Actor, channel_type: str, key: str) -> RoomState:
+    """The room with this key, as its members see it.
+
+    Raises:
+        NotFound: There is none, or it is not theirs to see; deliberately not told apart.
+    """
+    found = None if "\x00" in key else await rooms.by_key(ports.db, actor.tenant, channel_type, key)
+    if found is None:
+        raise NotFound()
+    return await get(ports, actor, found.id)
+
+
 async def changes(
     ports: Ports, actor: Actor, room_id: RoomId, since: int, epoch: str | None
 ) -> frames.Changes | frames.Reset:

@@ -17,11 +17,22 @@ from deskbell.contracts.bot import (
     TurnMessage,
 )
 from deskbell.contracts.channel import ChannelType
-from deskbell.contracts.desk import DeskApi
+from deskbell.contracts.desk import (
+    Acting,
+    DeskApi,
+    Excerpt,
+    Presence,
+    Revision,
+    RoomEntry,
+    Sent,
+    Thread,
+    Unread,
+)
 from deskbell.contracts.escalation import EscalationRule, HandOver, Situation
 from deskbell.contracts.moderation import Allow, Block, Hold, ModerationFilter, Rewrite, Submission, Verdict
 
 __all__ = [
+    "Acting",
     "Allow",
     "Block",
     "Bot",
@@ -31,16 +42,23 @@ __all__ = [
     "DeskApi",
     "Escalate",
     "EscalationRule",
+    "Excerpt",
     "HandOver",
     "Hold",
     "ModerationFilter",
+    "Presence",
+    "Revision",
     "Rewrite",
+    "RoomEntry",
     "Say",
+    "Sent",
     "SetState",
     "Situation",
     "Submission",
     "TextDelta",
+    "Thread",
     "Turn",
     "TurnMessage",
+    "Unread",
     "Verdict",
 ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from deskbell.actions import people
+from deskbell.actions.facade import Facade
 from deskbell.actions.reads import Marks
 from deskbell.actions.turns import TurnEngine
 from deskbell.hub import Hub
@@ -18,7 +19,7 @@ ORIGINS_FOR_S = 30.0
 
 @dataclass
 class Edge:
-    """``draining``: this process is on its way out and takes nobody new."""
+    """``draining``: this process is on its way out and takes nobody new. ``desk``: what plugins act through."""
 
     ports: Ports
     hub: Hub
@@ -26,7 +27,11 @@ class Edge:
     turns: TurnEngine
     arriving: Gauge
     draining: bool = False
+    desk: Facade = field(init=False)
     _origins: dict[TenantId | None, tuple[float, list[str]]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.desk = Facade(self.ports, self.marks)
 
     def is_own(self, origin: str | None) -> bool:
         """Whether a page is one of our own."""
