@@ -36,6 +36,7 @@ from deskbell.server.edge import Edge
 from deskbell.server.inbound import BoundedWebsocketConnection
 from deskbell.server.outbound import prepare
 from deskbell.store import people
+from deskbell.store.bell import Bell
 from deskbell.store.database import Database, StoreUnavailable
 from deskbell.store.journal import Journal, JournalSettings
 from deskbell.store.migrate import migrate, pending
@@ -51,11 +52,14 @@ from deskbell.volatile.redis_presence import RedisPresence
 from deskbell.volatile.redis_tickets import RedisTickets
 from deskbell.volatile.tickets import MemoryTickets, Tickets
 from deskbell.wire.close_codes import CloseCode
+from deskbell.wire.events import Event
 
 log = structlog.get_logger(__name__)
 
 DRAIN_SPREAD_S = 5.0
 CLOSE_WITHIN_S = 3.0
+LOOKED_UP = ("case", "revoked")
+"""What others find in the store beside what takes a number in a room."""
 
 
 class StartRefused(Exception):
@@ -194,6 +198,10 @@ class Application:
         edge.marks.start()
         edge.turns.start()
         jobs.start()
+        if not settings.bus.is_memory:
+            shared.bell = Bell(db, settings.store.url)
+            _ring_while_cut_off(bus, shared.bell)
+            shared.bell.start(jobs.look_soon)
         return cls(settings, edge, jobs, journal, shared, lock)
 
     def server(self, *, host: str | None = None, port: int | None = None) -> Server:
@@ -321,6 +329,7 @@ class _Shared:
     limits: Limits
     roll: Roll
     link: Link | None = None
+    bell: Bell | None = None
 
     @classmethod
     def of(cls, settings: Settings, clock: Clock) -> _Shared:
@@ -346,12 +355,26 @@ class _Shared:
         await self.roll.start(hub.heard)
 
     async def close(self) -> None:
+        if self.bell is not None:
+            await self.bell.close()
         await self.roll.close()
         await self.limits.close()
         await self.presence.close()
         await self.bus.close()
         if self.link is not None:
             await self.link.close()
+
+
+def _ring_while_cut_off(bus: Bus, bell: Bell) -> None:
+    """What the bus cannot carry to the others, they are to look up in the store."""
+
+    def published(events: Sequence[Event]) -> None:
+        if bus.degraded and any(event.seq or event.kind in LOOKED_UP for event in events):
+            bell.ring()
+
+    bus.subscribe(published)
+    # What was published just before it was noticed is lost as well.
+    bus.watch(lambda degraded: bell.ring() if degraded else None)
 
 
 class _SingleProcess:

@@ -8,7 +8,8 @@ looks again under the lock: doing it twice, or on two instances at once, changes
 job      every          what it does
 ======== ============== ==================================================================
 tips     tip_poll_s     hears of rooms and users that changed elsewhere; heals lost events;
-                        every ``tip_poll_degraded_s`` while the bus is away
+                        every ``tip_poll_degraded_s`` while the bus is away, and at once when
+                        another instance rings that is cut off from it
 cases    tick_s         cases whose deadline has passed: the next step of the ladder
 rooms    tick_s         conversations to close, rooms whose time is over
 observe  tick_s         tells plugins what has happened; again, or dead, where that failed
@@ -54,6 +55,7 @@ class Jobs:
         self._rooms_since_us = 0
         self._users_since_us = 0
         self._cases_told: dict[str, int] = {}
+        self._look_again = False
 
     def start(self) -> None:
         settings = self._ports.settings
@@ -95,6 +97,17 @@ class Jobs:
         self._cases_told.clear()
         await self._edge.hub.check_tips()
         await self._edge.hub.check_places()
+
+    def look_soon(self) -> None:
+        """Another instance cannot reach the bus and has stored something. While we cannot either, we look anyway."""
+        if not self._ports.bus.degraded:
+            self._look_again = True
+            self._tick("look", self._look)
+
+    async def _look(self) -> None:
+        while self._look_again:
+            self._look_again = False
+            await self.tips(compare=True)
 
     def observe_soon(self) -> None:
         """There is work for observers now."""
