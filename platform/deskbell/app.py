@@ -21,6 +21,7 @@ import structlog
 from quart import Quart, websocket
 from quart.wrappers import Websocket
 
+from deskbell.actions.plugin_work import DeskForPlugins, PluginWork
 from deskbell.actions.reads import Marks
 from deskbell.actions.turns import TurnEngine
 from deskbell.clock import Clock
@@ -35,7 +36,7 @@ from deskbell.server.asgi import Server, build_config
 from deskbell.server.edge import Edge
 from deskbell.server.inbound import BoundedWebsocketConnection
 from deskbell.server.outbound import prepare
-from deskbell.store import people
+from deskbell.store import people, switches
 from deskbell.store.bell import Bell
 from deskbell.store.database import Database, StoreUnavailable
 from deskbell.store.journal import Journal, JournalSettings
@@ -74,7 +75,14 @@ class Application:
     """One process. Use :meth:`open`; ``quart`` then is the ASGI application, ``edge`` all behind it."""
 
     def __init__(
-        self, settings: Settings, edge: Edge, jobs: Jobs, journal: Journal, shared: _Shared, lock: _SingleProcess
+        self,
+        settings: Settings,
+        edge: Edge,
+        jobs: Jobs,
+        work: PluginWork,
+        journal: Journal,
+        shared: _Shared,
+        lock: _SingleProcess,
     ) -> None:
         self.settings = settings
         self.edge = edge
@@ -82,6 +90,7 @@ class Application:
         self.jobs = jobs
         self.quart = _quart(edge)
         self._journal = journal
+        self._work = work
         self._shared = shared
         self._lock = lock
 
@@ -137,8 +146,14 @@ class Application:
         passwords: Passwords | None,
     ) -> Application:
         await db.read_incarnation()
+        folder = settings.plugin_host.folder
         host = PluginHost.load(
-            settings.plugins, settings.channels, moderation_timeout_s=settings.moderation.timeout_s, extra=extra
+            settings.plugins,
+            settings.channels,
+            moderation_timeout_s=settings.moderation.timeout_s,
+            extra=extra,
+            folder=Path(folder) if folder else None,
+            switches=await switches.read(db),
         )
         await host.start()
         shared = _Shared.of(settings, clock)
@@ -146,7 +161,7 @@ class Application:
         wakes: dict[str, Any] = {}
 
         def outbox_filled(queue: str) -> None:
-            wake = wakes.get(queue)
+            wake = wakes.get("plugins" if queue.startswith("plugin:") else queue)
             if wake is not None:
                 wake()
 
@@ -179,7 +194,7 @@ class Application:
         hub = Hub(
             db,
             clock,
-            dict(host.channels),
+            host.channels,
             prepare,
             heartbeat_s=settings.server.heartbeat_s,
             silence_s=settings.server.silence_s,
@@ -188,9 +203,14 @@ class Application:
         edge = Edge(
             ports, hub, Marks(ports), TurnEngine(ports), Gauge(settings.limits.unauthenticated_sockets_per_prefix)
         )
-        jobs = Jobs(edge)
+        work = PluginWork(ports)
+        jobs = Jobs(edge, work)
+        host.open(
+            DeskForPlugins(ports, edge.desk), {known.slug: TenantId(known.id) for known in await people.tenants(db)}
+        )
         wakes["turn"] = edge.turns.wake
         wakes["observe"] = jobs.observe_soon
+        wakes["plugins"] = jobs.queues_soon
         bus.subscribe(hub.on_events)
         await shared.start(hub)
         journal.start()
@@ -202,7 +222,7 @@ class Application:
             shared.bell = Bell(db, settings.store.url)
             _ring_while_cut_off(bus, shared.bell)
             shared.bell.start(jobs.look_soon)
-        return cls(settings, edge, jobs, journal, shared, lock)
+        return cls(settings, edge, jobs, work, journal, shared, lock)
 
     def server(self, *, host: str | None = None, port: int | None = None) -> Server:
         """A server for this application, which drains when it is told to stop."""
@@ -234,6 +254,8 @@ class Application:
         edge.draining = True
         self.jobs.close()
         await edge.turns.close()
+        await self._work.close()
+        await self.ports.plugins.close()
         await self._journal.close()
         await edge.marks.close()
         await self.ports.tasks.close()

@@ -44,6 +44,7 @@ __all__ = [
     "Logging",
     "Moderation",
     "Plugin",
+    "PluginHost",
     "Problem",
     "Server",
     "Settings",
@@ -389,6 +390,29 @@ class Plugin(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     settings: Annotated[
         dict[str, Any], _M(description="The plugin's own settings; its page in the manual lists them.")
     ] = {}
+    tenants: Annotated[
+        dict[str, dict[str, Any]],
+        _M(
+            description="What of its settings differs for a tenant, by the tenant's slug.",
+            examples=[{"acme": {"size": 9}}],
+        ),
+    ] = {}
+
+
+class PluginHost(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where plugins come from beside installed packages, and who may switch them."""
+
+    folder: Annotated[
+        str,
+        _M(description="A folder of plugins: each `.py` file and each sub-folder is one. Empty: none is looked for."),
+    ] = ""
+    operators: Annotated[
+        tuple[_Name, ...],
+        _M(
+            description="Slugs of the tenants whose admins may switch plugins on and off, for all tenants."
+            " Empty: where there is one tenant, its admins; else nobody, but for `deskbell plugins` on the server."
+        ),
+    ] = ()
 
 
 class SiteSeed(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -517,6 +541,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             examples=[{"my_plugin": {"settings": {"api_token_file": "/run/secrets/my_plugin"}}}],
         ),
     ] = msgspec.field(default_factory=lambda: {name: Plugin() for name in _BUNDLED})
+    plugin_host: PluginHost = PluginHost()
     channels: Annotated[
         dict[str, dict[str, Any]],
         _M(

@@ -6,7 +6,12 @@ may be ``async``. A plugin is a module (or object) that implements any of them, 
 point of the group ``deskbell.plugins`` and switched on in ``config.yaml`` under ``plugins:``.
 
 A plugin with settings has an attribute ``Settings``, a :class:`msgspec.Struct`; ``settings`` below
-is an instance of it, checked, or ``None`` for plugins without.
+is an instance of it, checked, or ``None`` for plugins without. The ``on_*`` hooks are given those of the
+tenant in which it happened. ``context`` is what the plugin reaches the desk by, and the settings of a tenant.
+
+Of several plugins those with a lower ``order`` (an attribute of the module, 100 where there is none) come
+first, then by name. A plugin may say with the attribute ``requires_api`` for which versions of all this it
+was made: ``">=1,<2"``.
 """
 
 from __future__ import annotations
@@ -16,7 +21,13 @@ from typing import Any
 
 import pluggy
 
-from deskbell.contracts import Bot, ChannelType, EscalationRule, ModerationFilter
+from deskbell.contracts import (
+    Bot,
+    ChannelType,
+    EscalationRule,
+    ModerationFilter,
+    PluginContext,
+)
 from deskbell.ids import RoomId, TenantId
 from deskbell.model.records import Case, Message, Participant
 
@@ -26,7 +37,7 @@ hookimpl = pluggy.HookimplMarker("deskbell")
 
 
 @hookspec
-def register_channel_types(settings: Any) -> Sequence[ChannelType]:  # type: ignore[empty-body]
+def register_channel_types(settings: Any, context: PluginContext) -> Sequence[ChannelType]:  # type: ignore[empty-body]
     """Offer kinds of rooms.
 
     Called once, synchronously, while the platform starts; do no I/O here. The names must be
@@ -36,12 +47,13 @@ def register_channel_types(settings: Any) -> Sequence[ChannelType]:  # type: ign
 
     Args:
         settings: The plugin's checked settings.
+        context: What it reaches the desk by, later.
     Returns: The types, possibly none.
     """
 
 
 @hookspec
-def register_moderation_filters(settings: Any) -> Sequence[ModerationFilter]:  # type: ignore[empty-body]
+def register_moderation_filters(settings: Any, context: PluginContext) -> Sequence[ModerationFilter]:  # type: ignore[empty-body]
     """Offer filters that see each message before it is stored.
 
     Called once, synchronously, while the platform starts; do no I/O here.
@@ -60,12 +72,13 @@ def register_moderation_filters(settings: Any) -> Sequence[ModerationFilter]:  #
 
     Args:
         settings: The plugin's checked settings.
+        context: What it reaches the desk by, later.
     Returns: The filters, possibly none. Their names must be unique.
     """
 
 
 @hookspec
-def register_bots(settings: Any) -> Sequence[Bot]:  # type: ignore[empty-body]
+def register_bots(settings: Any, context: PluginContext) -> Sequence[Bot]:  # type: ignore[empty-body]
     """Offer bots.
 
     Called once, synchronously, while the platform starts; ``Bot.load`` is the place for I/O. A
@@ -75,12 +88,13 @@ def register_bots(settings: Any) -> Sequence[Bot]:  # type: ignore[empty-body]
 
     Args:
         settings: The plugin's checked settings.
+        context: What it reaches the desk by, later.
     Returns: The bots, possibly none. Their names must be unique.
     """
 
 
 @hookspec
-def register_escalation_rules(settings: Any) -> Sequence[EscalationRule]:  # type: ignore[empty-body]
+def register_escalation_rules(settings: Any, context: PluginContext) -> Sequence[EscalationRule]:  # type: ignore[empty-body]
     """Offer rules that decide when a conversation goes to a person, and how.
 
     Called once, synchronously, while the platform starts; do no I/O here. Rules are asked in
@@ -90,24 +104,26 @@ def register_escalation_rules(settings: Any) -> Sequence[EscalationRule]:  # typ
 
     Args:
         settings: The plugin's checked settings.
+        context: What it reaches the desk by, later.
     Returns: The rules, possibly none. Their names must be unique.
     """
 
 
 @hookspec
-def on_message(tenant: TenantId, room: RoomId, what: str, message: Message) -> Any:
+def on_message(tenant: TenantId, room: RoomId, what: str, message: Message, settings: Any) -> Any:
     """A message was created, edited, deleted, reacted to, pinned or unpinned.
 
     Called after the commit, at least once, from the outbox: never from the bus, so nothing is
     missed. ``what`` is one of ``created edited deleted reacted unreacted pinned unpinned``;
-    ``message`` is in its present state. May be ``async``. Raising or being late (5 s) is tried
-    again with back-off; after three attempts the row is kept as dead.
+    ``message`` is in its present state. May be ``async``. A plugin that raises or is late (5 s) is told
+    again with back-off; after three attempts the row is kept as dead. One that is late again and again is
+    left alone for a while; what it missed then costs no attempt.
     Since 0.1.
     """
 
 
 @hookspec
-def on_participant(tenant: TenantId, room: RoomId, what: str, participant: Participant) -> Any:
+def on_participant(tenant: TenantId, room: RoomId, what: str, participant: Participant, settings: Any) -> Any:
     """Somebody joined, left, was banned, muted or given a role.
 
     Called after the commit, at least once, from the outbox. ``what`` is one of ``joined left
@@ -117,7 +133,7 @@ def on_participant(tenant: TenantId, room: RoomId, what: str, participant: Parti
 
 
 @hookspec
-def on_case(tenant: TenantId, room: RoomId, what: str, case: Case) -> Any:
+def on_case(tenant: TenantId, room: RoomId, what: str, case: Case, settings: Any) -> Any:
     """A case was opened, claimed, transferred, returned, resolved, reopened, snoozed, escalated further or rated.
 
     Called after the commit, at least once, from the outbox. ``what`` names the change, also

@@ -275,7 +275,7 @@ class Hub:
         self,
         db: Database,
         clock: Clock,
-        channels: dict[str, Channel],
+        channels: Mapping[str, Channel],
         prepare: Callable[[bytes], bytes],
         *,
         heartbeat_s: float = 30.0,

@@ -13,6 +13,8 @@ tips     tip_poll_s     hears of rooms and users that changed elsewhere; heals l
 cases    tick_s         cases whose deadline has passed: the next step of the ladder
 rooms    tick_s         conversations to close, rooms whose time is over
 observe  tick_s         tells plugins what has happened; again, or dead, where that failed
+queues   tick_s         what is due in the queues of plugins
+plugins  tick_s         the jobs of plugins whose slot has come
 tidy     10 minutes     forgets finished work and expired logins
 ======== ============== ==================================================================
 """
@@ -26,10 +28,11 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
 from deskbell.actions import cases as case_actions
 from deskbell.actions import observing, support, turns
+from deskbell.actions.plugin_work import PluginWork
 from deskbell.errors import DeskbellError
 from deskbell.ids import RoomId, TenantId
 from deskbell.server.edge import Edge
-from deskbell.store import cases, leases, outbox, people, rooms
+from deskbell.store import cases, leases, outbox, people, rooms, switches
 from deskbell.store.database import StoreError, StoreUnavailable
 from deskbell.wire import frames
 from deskbell.wire.close_codes import CloseCode
@@ -46,8 +49,9 @@ BATCH = 100
 class Jobs:
     """The jobs of one process."""
 
-    def __init__(self, edge: Edge) -> None:
+    def __init__(self, edge: Edge, work: PluginWork) -> None:
         self._edge = edge
+        self._work = work
         self._ports = edge.ports
         self._scheduler = AsyncIOScheduler(
             timezone="UTC", job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": 30}
@@ -65,6 +69,8 @@ class Jobs:
             ("cases", settings.jobs.tick_s, self.cases),
             ("rooms", settings.jobs.tick_s, self.rooms),
             ("observe", settings.jobs.tick_s, self.observe),
+            ("queues", settings.jobs.tick_s, self._work.queues),
+            ("plugins", settings.jobs.tick_s, self._work.jobs),
             ("tidy", TIDY_EVERY_S, self.tidy),
         ]
         for name, every_s, work in table:
@@ -113,6 +119,10 @@ class Jobs:
         """There is work for observers now."""
         self._tick("observe", self.observe)
 
+    def queues_soon(self) -> None:
+        """There is work in a plugin's queue now."""
+        self._tick("queues", self._work.queues)
+
     async def _ticked(self, name: str, work: Callable[[], Awaitable[object]]) -> None:
         # A coroutine, because APScheduler runs plain functions in threads.
         self._tick(name, work)
@@ -134,6 +144,7 @@ class Jobs:
         ``compare``: the cases as well, which otherwise only the bus tells of.
         """
         db, hub = self._ports.db, self._edge.hub
+        await self._ports.plugins.follow(await switches.read(db))
         now_us = await self._ports.journal.now_us()
         if self._rooms_since_us == 0:
             self._rooms_since_us = self._users_since_us = now_us

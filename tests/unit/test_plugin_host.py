@@ -40,7 +40,6 @@ from deskbell import (
     hookimpl,
     normalise,
 )
-from deskbell import plugins as host_module
 from deskbell.hookspecs import GROUP
 from deskbell.plugins import (
     BadOverride,
@@ -48,7 +47,10 @@ from deskbell.plugins import (
     NoChannelTypes,
     ObserverFailed,
     PluginHost,
+    Resting,
     UnknownPlugin,
+    breaker,
+    in_force,
 )
 
 ROOT = Path(__file__).parents[2]
@@ -701,9 +703,9 @@ async def test_a_filter_that_is_late_again_and_again_is_left_out_for_a_while() -
     host = loaded({"x": offering("moderation_filters", late)}, moderation_timeout_s=0.001, now=clock)
     for _ in range(8):
         assert (await host.moderate(submission("raw"))).verdict == "hold"
-    assert len(late.saw) == host_module.LATE_TO_REST
+    assert len(late.saw) == breaker.LATE_TO_REST
 
-    clock.now += host_module.REST_S
+    clock.now += breaker.REST_S
     late.answer = Allow()
     assert (await host.moderate(submission("raw"))).verdict == "allow"
     assert (await host.moderate(submission("raw"))).verdict == "allow"
@@ -755,7 +757,7 @@ async def test_register_escalation_rules_are_asked_in_order_and_the_first_hand_o
 
 @pytest.mark.parametrize("broken", [fails, hangs, lambda: "please"], ids=["raises", "hangs", "answers nonsense"])
 async def test_a_broken_rule_is_passed_over(broken: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(host_module, "RULE_S", 0.02)
+    monkeypatch.setattr(in_force, "RULE_S", 0.02)
     rules = [Rule("broken", broken, order=1), Rule("works", HandOver("works"), order=2)]
     host = loaded({"x": offering("escalation_rules", *rules)})
 
@@ -808,12 +810,30 @@ async def test_a_bot_that_does_not_load_takes_its_plugin_with_it_and_no_other(lo
 
 def test_the_turns_of_a_bot_are_counted_with_its_plugin() -> None:
     host = loaded({"x": offering("bots", Parrot())})
-    host.note_turn("parrot", 0.25)
-    host.note_turn("parrot", 0.75, "was late")
+    host.turn("parrot").answered()
+    host.turn("parrot").raised("raised ValueError")
+    host.turn("parrot").put_down()
 
     described = host.describe()[-1]
-    assert described["times"]["turn parrot"] == {"count": 2, "total_ms": 1000.0, "max_ms": 750.0}
+    assert described["times"]["turn parrot"]["count"] == 3
     assert described["faults"] == 1
+
+
+def test_a_bot_that_is_late_again_and_again_is_not_asked_for_a_while() -> None:
+    """Whoever writes to it meanwhile is not kept waiting for nothing."""
+    clock = Clock()
+    host = loaded({"x": offering("bots", Parrot())}, now=clock)
+    for _ in range(breaker.LATE_TO_REST):
+        host.turn("parrot").late()
+
+    with pytest.raises(Resting):
+        host.turn("parrot")
+    clock.now += breaker.REST_S
+    probe = host.turn("parrot")
+    with pytest.raises(Resting):
+        host.turn("parrot")  # one at a time, until it is seen to be well
+    probe.answered()
+    host.turn("parrot").answered()
 
 
 # Observers.
@@ -860,7 +880,7 @@ async def test_on_participant_and_on_case_are_told_as_well(hook: str, record: st
 
 
 async def test_an_observer_that_fails_is_named_and_keeps_no_other_from_hearing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(host_module, "OBSERVER_S", 0.02)
+    monkeypatch.setattr(in_force, "OBSERVER_S", 0.02)
     heard: list[Any] = []
 
     def observing(answer: Callable[[Any], Any]) -> ModuleType:
@@ -884,20 +904,41 @@ async def test_an_observer_that_fails_is_named_and_keeps_no_other_from_hearing(m
     assert "hunter2" not in str(failed.value)
 
 
-async def test_an_observer_is_asked_again_however_often_it_was_late(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What it missed is told again from the outbox; refusing to ask would only use up the attempts."""
-    monkeypatch.setattr(host_module, "OBSERVER_S", 0.001)
+async def test_an_observer_that_rests_says_when_to_tell_it_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it misses is kept in the outbox until then, and costs no attempt."""
+    monkeypatch.setattr(in_force, "OBSERVER_S", 0.001)
+    clock = Clock()
     asked = []
 
     async def on_case(case: Any) -> None:
         asked.append(case)
         await hangs()
 
-    host = loaded({"x": plugin(on_case)})
-    for _ in range(8):
-        with pytest.raises(ObserverFailed):
+    host = loaded({"x": plugin(on_case)}, now=clock)
+    for _ in range(breaker.LATE_TO_REST):
+        with pytest.raises(ObserverFailed) as failed:
             await host.observe("case", **event(case="c"))
-    assert len(asked) == 8
+        assert failed.value.again_s is None
+    with pytest.raises(ObserverFailed) as failed:
+        await host.observe("case", **event(case="c"))
+
+    assert len(asked) == breaker.LATE_TO_REST
+    assert failed.value.again_s == breaker.REST_S
+
+
+async def test_of_several_observers_only_those_that_missed_it_are_told_again() -> None:
+    heard: list[str] = []
+
+    def observing(name: str) -> ModuleType:
+        def on_case(case: Any) -> None:
+            heard.append(name)
+
+        return plugin(on_case)
+
+    host = loaded({"a": observing("a"), "b": observing("b")})
+    await host.observe("case", only=["b"], **event(case="c"))
+
+    assert heard == ["b"]
 
 
 async def test_telling_observers_with_the_wrong_arguments_is_the_callers_mistake() -> None:

@@ -75,7 +75,7 @@ def place_of(ports: Ports, actor: Actor, room: Room | None, member: Membership |
     if joined is None and not behind_the_counter:
         raise NotFound()
     role = joined.role if joined is not None else "agent"
-    if not channel_type.may_enter(actor, role):
+    if not ports.plugins.may_enter(room.channel_type, actor, role):
         raise NotFound()
     return Place(room, joined, role, channel.policy)
 

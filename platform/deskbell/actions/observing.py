@@ -1,10 +1,15 @@
-"""Telling plugins what has happened: the ``on_*`` hooks, from outbox rows, at least once."""
+"""Telling plugins what has happened: the ``on_*`` hooks, from outbox rows, at least once.
+
+Whoever has heard it is not told again because another failed: the row keeps who is left. A plugin that rests
+is not asked, and that costs the row no attempt.
+"""
 
 from __future__ import annotations
 
 import structlog
 
 from deskbell.ids import RoomId
+from deskbell.plugins import ObserverFailed
 from deskbell.ports import Ports
 from deskbell.store import cases, messages, outbox, rows
 from deskbell.store.outbox import Work
@@ -31,22 +36,36 @@ async def work_off(ports: Ports, limit: int = 50) -> int:
             continue
         try:
             await _tell(ports, work)
+        except ObserverFailed as failure:
+            await outbox.note(ports.db, work, {**work.payload, "only": sorted(failure.failures)})
+            if failure.again_s is not None:
+                again_us = await ports.journal.now_us() + int(failure.again_s * 1_000_000)
+                await outbox.put_off(ports.db, work, again_us)
+            else:
+                await _failed(ports, work, failure)
         except Exception as error:
-            now_us = await ports.journal.now_us()
-            wait_s = min(settings.backoff_base_s * 2 ** (work.attempt - 1), settings.backoff_cap_s)
-            dead = await outbox.failed(ports.db, work, repr(error), now_us, now_us + int(wait_s * 1_000_000))
-            log.warning("observer_failed", work=work.stable_key, attempt=work.attempt, dead=dead, error=repr(error))
+            await _failed(ports, work, error)
         else:
             await outbox.done(ports.db, work, await ports.journal.now_us())
     return len(claimed)
 
 
+async def _failed(ports: Ports, work: Work, error: Exception) -> None:
+    settings = ports.settings.jobs
+    now_us = await ports.journal.now_us()
+    wait_s = min(settings.backoff_base_s * 2 ** (work.attempt - 1), settings.backoff_cap_s)
+    dead = await outbox.failed(ports.db, work, repr(error), now_us, now_us + int(wait_s * 1_000_000))
+    log.warning("observer_failed", work=work.stable_key, attempt=work.attempt, dead=dead, error=repr(error))
+
+
 async def _tell(ports: Ports, work: Work) -> None:
-    what, room = work.payload["what"], RoomId(work.key)
+    what, room, only = work.payload["what"], RoomId(work.key), work.payload.get("only")
     if work.payload["hook"] == "message":
         message = await messages.by_id(ports.db, work.tenant, work.payload["id"])
         if message is not None:
-            await ports.plugins.observe("on_message", tenant=work.tenant, room=room, what=what, message=message)
+            await ports.plugins.observe(
+                "on_message", only=only, tenant=work.tenant, room=room, what=what, message=message
+            )
     elif work.payload["hook"] == "participant":
         row = await ports.db.fetchrow(
             f"SELECT {rows.MEMBER_COLUMNS}, {rows.USER_COLUMNS} FROM participants p"
@@ -59,9 +78,9 @@ async def _tell(ports: Ports, work: Work) -> None:
         if row is not None:
             participant = rows.participant(rows.membership(row), rows.public_user(row))
             await ports.plugins.observe(
-                "on_participant", tenant=work.tenant, room=room, what=what, participant=participant
+                "on_participant", only=only, tenant=work.tenant, room=room, what=what, participant=participant
             )
     else:
         case = await cases.get(ports.db, work.tenant, work.payload["id"])
         if case is not None:
-            await ports.plugins.observe("on_case", tenant=work.tenant, room=room, what=what, case=case)
+            await ports.plugins.observe("on_case", only=only, tenant=work.tenant, room=room, what=what, case=case)

@@ -76,11 +76,10 @@ async def create(
         Invalid: No such channel type, unknown people, a name too long.
         Forbidden: Not for this user to open; or the key's room is not theirs to enter.
     """
-    kind = ports.plugins.channel_types.get(channel_type)
     channel = ports.plugins.channels.get(channel_type)
-    if kind is None or channel is None:
+    if channel is None:
         raise Invalid(f"There is no channel type {channel_type!r}.", known=sorted(ports.plugins.channels))
-    if not kind.may_create(actor):
+    if not ports.plugins.may_create(channel_type, actor):
         raise Forbidden("You may not open rooms of this type.")
     if channel.policy.owned:
         raise Invalid("Conversations of this type are opened with POST /api/v1/support/conversations.")
@@ -90,7 +89,7 @@ async def create(
     limit = channel.policy.max_members or (MAX_LISTED if channel.policy.roster == "listed" else 1_000_000)
     if len(members) + 1 > limit:
         raise LimitReached(f"Such a room holds {limit} people.", max=limit)
-    key = kind.key_for(actor, list(members), key)
+    key = ports.plugins.key_for(channel_type, actor, list(members), key)
     if key is not None:
         checked_text(ports, key, what="key", max_bytes=MAX_KEY_BYTES, empty=False)
         found = await rooms.by_key(ports.db, actor.tenant, channel_type, key)
@@ -199,7 +198,7 @@ async def join(ports: Ports, actor: Actor, room_id: RoomId) -> Participant:
         if (member is not None and member.state == "banned") or not (staff or invited_by_policy):
             raise NotFound()
         role = "agent" if staff else policy.default_role
-        if not ports.plugins.channel_types[room.channel_type].may_enter(actor, role):
+        if not ports.plugins.may_enter(room.channel_type, actor, role):
             raise NotFound()
         if room.closed_at is not None:
             raise RoomClosed()
@@ -265,7 +264,7 @@ async def add(ports: Ports, actor: Actor, room_id: RoomId, user_id: UserId, role
         before = await change.member(room_id, user_id)
         if before is not None and before.state == "joined":
             return rows.participant(before, user)
-        if not ports.plugins.channel_types[place.room.channel_type].may_enter(people.actor(found), role):
+        if not ports.plugins.may_enter(place.room.channel_type, people.actor(found), role):
             raise Forbidden("This person may not be in such a room.")
         put = await _put_joined(ports, change, place.room, user, role, before)
         return rows.participant(put, user)
@@ -410,9 +409,7 @@ async def mine(
 def channel_types(ports: Ports, actor: Actor) -> list[ChannelEntry]:
     """The kinds of rooms there are, with what a client needs of their policies."""
     return [
-        ChannelEntry(
-            name, channel.title, ports.plugins.channel_types[name].may_create(actor), channel.policy.for_clients()
-        )
+        ChannelEntry(name, channel.title, ports.plugins.may_create(name, actor), channel.policy.for_clients())
         for name, channel in sorted(ports.plugins.channels.items())
     ]
 

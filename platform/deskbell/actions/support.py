@@ -53,7 +53,7 @@ async def open_conversation(
         owner_user=bot.user.id if bot is not None else None,
         owner_version=1,
     )
-    greeting = ports.plugins.bots[bot.name].greeting() if bot is not None else ""
+    greeting = ports.plugins.greeting(bot.name) if bot is not None else ""
     system = await case_actions.system_user(ports, actor.tenant)
     async with ports.journal.change(actor.tenant) as change:
         await change.create_room(room)

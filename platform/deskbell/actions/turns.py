@@ -13,8 +13,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -28,6 +29,7 @@ from deskbell.contracts import Bot, BotEvent, Escalate, HandOver, Say, SetState,
 from deskbell.errors import DeskbellError
 from deskbell.ids import RoomId, TenantId, TurnId, UserId
 from deskbell.model.records import Actor, Message, PublicUser, Room
+from deskbell.plugins import Resting
 from deskbell.ports import Ports
 from deskbell.store import messages, outbox, people, rooms
 from deskbell.store.change import Change
@@ -266,10 +268,15 @@ class TurnEngine:
     async def _run_bot(self, bot: Bot, turn: Turn, running: _Running, *, may_restart: bool) -> _Result:
         """Run the bot until it is done, late, relieved, stopped, or spoken to again."""
         result = _Result()
-        began, fault = asyncio.get_running_loop().time(), ""
+        try:
+            counted = self._ports.plugins.turn(bot.name)
+        except Resting:
+            # It hung again and again: nobody is kept waiting for it to hang once more.
+            return _Result(escalate=Escalate("bot_error", say=APOLOGY))
+        over: Callable[[], None] = counted.put_down
         work = asyncio.create_task(self._consume(bot, turn, running, result))
         try:
-            async with asyncio.timeout_at(turn.deadline):
+            async with asyncio.timeout_at(turn.deadline) as limit:
                 while True:
                     running.changed.clear()
                     # Looked at before waiting, too: much may have happened since the turn was put together.
@@ -285,17 +292,18 @@ class TurnEngine:
                         watch.cancel()
                     if work.done():
                         work.result()
+                        over = counted.answered
                         return result
         except TimeoutError:
-            fault = "was not done by its deadline"
+            over = counted.late if limit.expired() else partial(counted.raised, "raised TimeoutError")
             log.warning("bot_too_late", bot=bot.name)
             return _Result(streamed=result.streamed, escalate=Escalate("bot_error", say=APOLOGY))
         except Exception as error:
-            fault = f"raised {type(error).__name__}"
+            over = partial(counted.raised, f"raised {type(error).__name__}")
             log.exception("bot_failed", bot=bot.name)
             return _Result(streamed=result.streamed, escalate=Escalate("bot_error", say=APOLOGY))
         finally:
-            self._ports.plugins.note_turn(bot.name, asyncio.get_running_loop().time() - began, fault)
+            over()
             await self._put_down(bot, work)
 
     async def _put_down(self, bot: Bot, work: asyncio.Task[None]) -> None:
@@ -325,6 +333,8 @@ class TurnEngine:
                     result.escalate = event
                 # A bot that never waits for anything would let nobody else run, the clock of its deadline included.
                 await asyncio.sleep(0)
+        except SystemExit:
+            raise RuntimeError("a bot does not end the process") from None
         finally:
             close = getattr(events, "aclose", None)
             if close is not None:

@@ -17,6 +17,7 @@ from deskbell.contracts.bot import (
     TurnMessage,
 )
 from deskbell.contracts.channel import ChannelType
+from deskbell.contracts.context import PluginContext
 from deskbell.contracts.desk import (
     Acting,
     DeskApi,
@@ -29,7 +30,11 @@ from deskbell.contracts.desk import (
     Unread,
 )
 from deskbell.contracts.escalation import EscalationRule, HandOver, Situation
+from deskbell.contracts.job import Job
+from deskbell.contracts.kind import MessageKind
 from deskbell.contracts.moderation import Allow, Block, Hold, ModerationFilter, Rewrite, Submission, Verdict
+from deskbell.contracts.queue import Dead, Done, Queue, QueueItem, Retry
+from deskbell.contracts.route import Route, RouteRequest
 
 __all__ = [
     "Acting",
@@ -39,17 +44,27 @@ __all__ = [
     "BotContext",
     "BotEvent",
     "ChannelType",
+    "Dead",
     "DeskApi",
+    "Done",
     "Escalate",
     "EscalationRule",
     "Excerpt",
     "HandOver",
     "Hold",
+    "Job",
+    "MessageKind",
     "ModerationFilter",
+    "PluginContext",
     "Presence",
+    "Queue",
+    "QueueItem",
+    "Retry",
     "Revision",
     "Rewrite",
     "RoomEntry",
+    "Route",
+    "RouteRequest",
     "Say",
     "Sent",
     "SetState",

@@ -8,7 +8,7 @@ change is allowed is its caller's business.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -79,7 +79,7 @@ class Change:
         now_us: int,
         rooms: dict[RoomId, Room],
         channels: Mapping[str, Channel],
-        observed: frozenset[str],
+        observed: Container[str],
     ) -> None:
         self.tx = tx
         self.tenant = tenant
@@ -103,7 +103,7 @@ class Change:
         room_ids: Sequence[RoomId],
         clock: Clock,
         channels: Mapping[str, Channel],
-        observed: frozenset[str],
+        observed: Container[str],
     ) -> Change:
         rooms: dict[RoomId, Room] = {}
         if room_ids:

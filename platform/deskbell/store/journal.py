@@ -21,7 +21,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Container, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
@@ -148,7 +148,7 @@ class Journal:
         announce: Callable[[Sequence[Event]], None],
         settings: JournalSettings = JournalSettings(),
         *,
-        observed: frozenset[str] = frozenset(),
+        observed: Container[str] = (),
         outbox_filled: Callable[[str], None] = lambda queue: None,
     ) -> None:
         self.db = db

@@ -35,6 +35,7 @@ class Work:
     max_attempts: int
     fence: int
     due_us: int
+    created_us: int = 0
 
     @property
     def stable_key(self) -> str:
@@ -46,6 +47,7 @@ def _work(row: Any) -> Work:
     return Work(
         row["id"], row["tenant_id"], row["queue"], row["key"], _json.decode(row["payload"]), row["attempts"],
         row["max_attempts"], row["fence"], row["due_at"],
+        row["created_at"],
     )  # fmt: skip
 
 
@@ -90,12 +92,42 @@ async def claim(
         claimed = await tx.fetch(
             "UPDATE outbox SET fence = fence + 1, attempts = attempts + 1, leased_until = $2"
             " WHERE id = ANY($1::bigint[]) AND status = 'pending' AND (leased_until IS NULL OR leased_until <= $3)"
-            " RETURNING id, tenant_id, queue, key, payload, attempts, max_attempts, fence, due_at",
+            " RETURNING id, tenant_id, queue, key, payload, attempts, max_attempts, fence, due_at, created_at",
             ids,
             now_us + lease_us,
             now_us,
         )
     return sorted((_work(row) for row in claimed), key=lambda work: ids.index(work.id))
+
+
+async def leave(
+    db: Queries,
+    tenant: TenantId,
+    queue: str,
+    key: str,
+    payload: bytes,
+    *,
+    now_us: int,
+    due_us: int,
+    max_attempts: int,
+    once: str | None = None,
+) -> bool:
+    """Leave work, with a commit of its own. False: work with the same ``once`` was left before."""
+    return (
+        await db.execute(
+            "INSERT INTO outbox (tenant_id, queue, key, payload, due_at, created_at, max_attempts, once)"
+            " VALUES ($1,$2,$3,$4,$5,$6,$7,$8) ON CONFLICT DO NOTHING",
+            tenant,
+            queue,
+            key,
+            payload.decode(),
+            due_us,
+            now_us,
+            max_attempts,
+            once,
+        )
+        == 1
+    )
 
 
 async def extend(db: Queries, work: Work, until_us: int) -> bool:
@@ -161,6 +193,48 @@ async def failed(db: Queries, work: Work, error: str, now_us: int, again_us: int
         now_us if dead else None,
     )
     return dead and noted == 1
+
+
+async def put_off(db: Queries, work: Work, again_us: int) -> bool:
+    """Due again at ``again_us``, and as if it had not been tried: nobody was there to do it.
+
+    False: somebody else holds it by now.
+    """
+    return (
+        await db.execute(
+            "UPDATE outbox SET attempts = attempts - 1, due_at = $3, leased_until = NULL"
+            " WHERE id = $1 AND fence = $2 AND status = 'pending'",
+            work.id,
+            work.fence,
+            again_us,
+        )
+        == 1
+    )
+
+
+async def note(db: Queries, work: Work, payload: dict[str, Any]) -> None:
+    """Keep with a row what of it is left to do. Nothing once somebody else holds it."""
+    await db.execute(
+        "UPDATE outbox SET payload = $3 WHERE id = $1 AND fence = $2 AND status = 'pending'",
+        work.id,
+        work.fence,
+        msgspec.json.encode(payload).decode(),
+    )
+
+
+async def die(db: Queries, work: Work, reason: str, now_us: int) -> bool:
+    """Give a row up before its attempts are spent. False: somebody else holds it by now."""
+    return (
+        await db.execute(
+            "UPDATE outbox SET status = 'dead', last_error = $3, done_at = $4, leased_until = NULL"
+            " WHERE id = $1 AND fence = $2 AND status = 'pending'",
+            work.id,
+            work.fence,
+            reason[:500],
+            now_us,
+        )
+        == 1
+    )
 
 
 async def last_id(db: Queries, tenant: TenantId, queue: str, key: str) -> int:
