@@ -17,14 +17,14 @@ import msgspec
 import pytest
 import pytest_asyncio
 
-from deskbell import hub as hub_module
 from deskbell.actions import access, messages, presence, reads, rooms
 from deskbell.errors import Conflict, DeskbellError, NotFound
-from deskbell.hub import Connection, Hub, Subscription
+from deskbell.hub import Connection, Hub, Stream, Subscription, fan_out, healing, inboxes, reader, streams
 from deskbell.ids import ConnectionId, RoomId, new_id
 from deskbell.model.records import Actor
 from deskbell.server.outbound import payloads, prepare
 from deskbell.store import pages
+from deskbell.store import rooms as stored_rooms
 from deskbell.store.database import StoreUnavailable
 from deskbell.store.migrate import migrate
 from deskbell.testing.heard import Heard, differences, in_store
@@ -187,7 +187,7 @@ class Exchange:
 @pytest.fixture(autouse=True)
 def _inboxes_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Inboxes are told every half second; a test need not wait so long."""
-    monkeypatch.setattr(hub_module, "INBOX_EVERY_S", INBOX_EVERY_S)
+    monkeypatch.setattr(inboxes, "INBOX_EVERY_S", INBOX_EVERY_S)
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
@@ -379,7 +379,7 @@ async def test_a_room_that_missed_more_than_a_thousand_changes_starts_anew(on_sq
 async def test_while_the_store_is_away_a_hole_stays_open_and_heals_when_it_is_back(
     on_sqlite: Exchange, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(hub_module, "HEAL_AGAIN_S", 0.05)
+    monkeypatch.setattr(healing, "HEAL_AGAIN_S", 0.05)
     ana, tom, room = await _room_of_two(on_sqlite)
     line = await on_sqlite.listener(tom, room)
     on_sqlite.lose(await on_sqlite.office.tip(room) + 1)
@@ -400,8 +400,8 @@ async def test_while_the_store_is_away_a_hole_stays_open_and_heals_when_it_is_ba
 
 async def test_what_waits_behind_a_hole_is_bounded(on_sqlite: Exchange, monkeypatch: pytest.MonkeyPatch) -> None:
     """While a hole cannot be healed, no more than a thousand events are kept; the store has the rest."""
-    monkeypatch.setattr(hub_module, "MAX_HELD", 10)
-    monkeypatch.setattr(hub_module, "REORDER_S", 0.3)
+    monkeypatch.setattr(streams, "MAX_HELD", 10)
+    monkeypatch.setattr(healing, "REORDER_S", 0.3)
     ana, tom, room = await _room_of_two(on_sqlite)
     line = await on_sqlite.listener(tom, room)
     subscription = line.connection.rooms[room]
@@ -420,7 +420,7 @@ async def test_joining_at_a_snapshot_the_stream_has_not_reached_misses_nothing(
     on_sqlite: Exchange, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The store is ahead of the bus; then the bus brings everything at one stroke, in the wrong order."""
-    monkeypatch.setattr(hub_module, "SHARED_PAGE_S", 0)
+    monkeypatch.setattr(reader, "SHARED_PAGE_S", 0)
     ana, tom, room = await _room_of_two(on_sqlite)
     early = await on_sqlite.listener(tom, room)
     on_sqlite.keep()
@@ -443,7 +443,7 @@ async def test_joining_ahead_of_a_hole_that_heals_beyond_misses_nothing(
     on_sqlite: Exchange, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The heal of the room goes further than the snapshot of somebody who waits for it."""
-    monkeypatch.setattr(hub_module, "SHARED_PAGE_S", 0)
+    monkeypatch.setattr(reader, "SHARED_PAGE_S", 0)
     ana, tom, room = await _room_of_two(on_sqlite)
     early = await on_sqlite.listener(tom, room)
     on_sqlite.meddle = lambda events: []
@@ -527,20 +527,20 @@ async def test_nobody_is_given_a_page_from_before_what_they_know(
 
 
 async def test_pages_read_for_others_are_soon_forgotten(on_sqlite: Exchange, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(hub_module, "SHARED_PAGE_S", 0.1)
+    monkeypatch.setattr(reader, "SHARED_PAGE_S", 0.1)
     ana, tom, room = await _room_of_two(on_sqlite)
     for n in range(40):
         await on_sqlite.office.desk.sends(ana, room, f"{n}")
     lines = [await on_sqlite.listener(tom, room, since=since) for since in range(3, 40)]
     stream = lines[0].connection.rooms[room].stream
-    assert len(stream.pages) <= hub_module.SHARED_PAGES
+    assert len(stream.pages) <= reader.SHARED_PAGES
     await on_sqlite.until(lambda: not stream.pages, "no page is kept")
 
 
 async def test_a_store_that_goes_away_between_two_pages_is_waited_for(
     on_sqlite: Exchange, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(hub_module, "HEAL_AGAIN_S", 0.02)
+    monkeypatch.setattr(streams, "STORE_AGAIN_S", 0.02)
     ana, tom, room = await _room_of_two(on_sqlite)
     since = await on_sqlite.office.tip(room)
     await asyncio.gather(*(on_sqlite.office.desk.sends(ana, room, f"{n}") for n in range(150)))
@@ -637,7 +637,7 @@ async def test_a_room_of_six_hundred_is_told_in_slices_and_in_order(on_sqlite: E
 
 
 async def test_a_large_room_does_not_hold_up_the_others(on_sqlite: Exchange, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(hub_module, "SLICE", 5)
+    monkeypatch.setattr(fan_out, "SLICE", 5)
     ana, tom, room = await _room_of_two(on_sqlite)
     other = await on_sqlite.office.room(ana, tom)
     crowd = [await on_sqlite.listener(tom, room) for _ in range(60)]
@@ -675,12 +675,12 @@ async def test_who_joins_between_two_slices_hears_nothing_twice(
     on_sqlite: Exchange, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """They join where the slices under way will leave everybody, and hear with all others what is still to be told."""
-    monkeypatch.setattr(hub_module, "SLICE", 2)
-    monkeypatch.setattr(hub_module, "SHARED_PAGE_S", 0)
+    monkeypatch.setattr(fan_out, "SLICE", 2)
+    monkeypatch.setattr(reader, "SHARED_PAGE_S", 0)
     ana, tom, room = await _room_of_two(on_sqlite)
     crowd = [await on_sqlite.listener(tom, room) for _ in range(6)]
     paused = _Paused()
-    monkeypatch.setattr(hub_module, "asyncio", paused)
+    monkeypatch.setattr(fan_out, "asyncio", paused)
     await on_sqlite.office.desk.sends(ana, room, "in the first slices")
     await asyncio.sleep(0.02)
     at_first = on_sqlite.connect(tom)
@@ -705,8 +705,8 @@ async def test_joining_leaving_and_healing_between_the_slices(
     on_sqlite: Exchange, monkeypatch: pytest.MonkeyPatch, seed: int
 ) -> None:
     """The promise of the room, with slices of two: once, in order, without a hole."""
-    monkeypatch.setattr(hub_module, "SLICE", 2)
-    monkeypatch.setattr(hub_module, "REORDER_S", 0.005)
+    monkeypatch.setattr(fan_out, "SLICE", 2)
+    monkeypatch.setattr(healing, "REORDER_S", 0.005)
     chance = random.Random(seed)
     ana, tom, room = await _room_of_two(on_sqlite)
     on_sqlite.meddle = lambda events: [event for event in events if chance.random() > 0.04]
@@ -729,7 +729,7 @@ async def test_a_heal_does_not_overtake_what_is_being_told(
     on_sqlite: Exchange, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A page that came before the slices were through would make new messages look like changed ones."""
-    monkeypatch.setattr(hub_module, "SLICE", 1)
+    monkeypatch.setattr(fan_out, "SLICE", 1)
     ana, tom, room = await _room_of_two(on_sqlite)
     lines = [await on_sqlite.listener(tom, room) for _ in range(400)]
     on_sqlite.keep()
@@ -737,7 +737,7 @@ async def test_a_heal_does_not_overtake_what_is_being_told(
         await on_sqlite.office.desk.sends(ana, room, f"{n}")
     first, second, _, fourth = on_sqlite.kept
     on_sqlite.meddle = list
-    monkeypatch.setattr(hub_module, "REORDER_S", 0.0)
+    monkeypatch.setattr(healing, "REORDER_S", 0.0)
     policy = on_sqlite.office.ports.plugins.channels["group"].policy
     page = await pages.changes(on_sqlite.office.db, on_sqlite.office.tenant, room, policy, second.seq)
 
@@ -747,15 +747,15 @@ async def test_a_heal_does_not_overtake_what_is_being_told(
     async def nobody_left(*args: Any) -> list[Any]:
         return []
 
-    async def write_at_once(stream: hub_module.Stream, frame: bytes) -> None:
+    async def write_at_once(stream: Stream, frame: bytes) -> None:
         for subscription in stream.subscriptions.values():
             if subscription.live:
                 subscription.write(frame)
 
     # The heal is as quick as can be, and the slices are slow.
     monkeypatch.setattr(pages, "changes", read_at_once)
-    monkeypatch.setattr(hub_module.rooms, "places_since", nobody_left)
-    monkeypatch.setattr(on_sqlite.hub, "_write_all", write_at_once)
+    monkeypatch.setattr(stored_rooms, "places_since", nobody_left)
+    monkeypatch.setattr(on_sqlite.hub._streams.telling, "write_all", write_at_once)
     on_sqlite.hub.on_events([first, second])
     on_sqlite.hub.on_events([fourth])
     await on_sqlite.until(lambda: lines[-1].of("changes"), "the heal")
@@ -1020,7 +1020,7 @@ async def test_in_a_counted_room_coming_and_going_is_silent(
     on_sqlite: Exchange, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """No number, no frame; but a count, those above members, and oneself. And who goes hears no more."""
-    monkeypatch.setattr(hub_module, "SHARED_PAGE_S", 0)
+    monkeypatch.setattr(reader, "SHARED_PAGE_S", 0)
     office, ports = on_sqlite.office, on_sqlite.office.ports
     ada = await office.agent("Ada")
     crowd = [await office.person(f"P{n}") for n in range(8)]
@@ -1188,7 +1188,7 @@ async def test_an_inbox_survives_a_store_that_was_away(on_sqlite: Exchange, monk
         raise StoreUnavailable("away")
 
     with monkeypatch.context() as patched:
-        patched.setattr(hub_module.rooms, "unread", away)
+        patched.setattr(stored_rooms, "unread", away)
         await on_sqlite.office.desk.sends(ana, room, "hello")
         await on_sqlite.office.desk.sends(ana, other, "hello")
         await on_sqlite.until(lambda: len(asked) >= 2, "asking again")
@@ -1216,7 +1216,7 @@ async def test_a_message_that_comes_while_others_are_counted_is_not_forgotten(
 ) -> None:
     ana, tom, room = await _room_of_two(on_sqlite)
     line = on_sqlite.connect(tom, room)
-    count = hub_module.rooms.unread
+    count = stored_rooms.unread
     asked: list[int] = []
 
     async def meanwhile(*args: Any) -> Any:
@@ -1226,7 +1226,7 @@ async def test_a_message_that_comes_while_others_are_counted_is_not_forgotten(
             await on_sqlite.office.desk.sends(ana, room, "two")
         return answer
 
-    monkeypatch.setattr(hub_module.rooms, "unread", meanwhile)
+    monkeypatch.setattr(stored_rooms, "unread", meanwhile)
     await on_sqlite.office.desk.sends(ana, room, "one")
     await on_sqlite.until(lambda: line.of("inbox"), "an inbox")
     assert line.of("inbox")[-1]["unread"] == 2
@@ -1251,10 +1251,10 @@ async def test_tips_name_the_rooms_that_moved(on_sqlite: Exchange, monkeypatch: 
     line = await on_sqlite.listener(tom, room)
     await on_sqlite.subscribe(line, quiet)
     await on_sqlite.office.desk.sends(ana, room, "hello")
-    await on_sqlite.hub._tell_tips()
+    await on_sqlite.hub._streams.tell_tips()
     assert line.frames[-1] == {"type": "tips", "rooms": {room: await on_sqlite.office.tip(room)}}
     end = len(line.frames)
-    await on_sqlite.hub._tell_tips()
+    await on_sqlite.hub._streams.tell_tips()
     assert line.frames[end:] == []
 
 
@@ -1281,7 +1281,7 @@ async def test_one_odd_socket_does_not_stop_the_heartbeat_of_the_others(on_sqlit
 
 async def test_nothing_is_left_of_those_who_have_gone(on_sqlite: Exchange, monkeypatch: pytest.MonkeyPatch) -> None:
     """However they went: unsubscribed, cut in the middle, thrown out, or with a hole open."""
-    monkeypatch.setattr(hub_module, "SHARED_PAGE_S", 0.05)
+    monkeypatch.setattr(reader, "SHARED_PAGE_S", 0.05)
     office = on_sqlite.office
     ana, tom, room = await _room_of_two(on_sqlite)
     agent = await office.agent("Ada")
@@ -1304,8 +1304,10 @@ async def test_nothing_is_left_of_those_who_have_gone(on_sqlite: Exchange, monke
         await joining
     await office.desk.sends(ana, room, "to nobody")
     await asyncio.sleep(TWO_INBOXES_S)
-    await on_sqlite.hub._tell_tips()
-    left = {name: kept for name, kept in vars(on_sqlite.hub).items() if isinstance(kept, (dict, set)) and kept}
+    await on_sqlite.hub._streams.tell_tips()
+    hub = on_sqlite.hub
+    parts = (hub, hub._ground, hub._inboxes, hub._streams)
+    left = {name: kept for part in parts for name, kept in vars(part).items() if isinstance(kept, (dict, set)) and kept}
     assert left.keys() == {"_channels"}
     assert on_sqlite.hub.connection_count == on_sqlite.hub.room_count == 0
 

@@ -16,9 +16,9 @@ import pytest_asyncio
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosedError, InvalidStatus
 
-from deskbell import hub as hub_module
 from deskbell.actions import people as people_actions
 from deskbell.config import Settings
+from deskbell.hub.reader import SHARED_PAGE_S
 from deskbell.store import people
 from deskbell.store.database import StoreUnavailable
 from deskbell.testing.desk import SECRET, Desk, Line, Person
@@ -448,8 +448,8 @@ async def test_nobody_is_left_when_all_have_gone(desk: Desk) -> None:
         await line.close()
     hub = desk.application.edge.hub
     await desk.until(lambda: hub.connection_count == 0)
-    await asyncio.sleep(hub_module.SHARED_PAGE_S)
-    await hub._tell_tips()
+    await asyncio.sleep(SHARED_PAGE_S)
+    await hub._streams.tell_tips()
     left = {name: kept for name, kept in vars(hub).items() if isinstance(kept, (dict, set)) and kept}
     assert left.keys() == {"_channels"}
     assert desk.application.ports.presence._sockets == {}

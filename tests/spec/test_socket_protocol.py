@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from deskbell import hub as hub_module
+from deskbell.hub import hub, inboxes
 from deskbell.testing.desk import Desk, Line, Person
 from deskbell.wire import commands, frames
 
@@ -30,8 +30,8 @@ ALSO = {"error": {"room"}}
 async def house(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Desk]:
     path = tmp_path_factory.mktemp("desk") / "desk.sqlite3"
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(hub_module, "TIPS_EVERY_S", 0.3)
-        patched.setattr(hub_module, "INBOX_EVERY_S", 0.1)
+        patched.setattr(hub, "TIPS_EVERY_S", 0.3)
+        patched.setattr(inboxes, "INBOX_EVERY_S", 0.1)
         async with Desk.open(
             f"sqlite:///{path}",
             channels={"community": {"history": "since_join"}},
