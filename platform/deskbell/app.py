@@ -217,6 +217,7 @@ class Application:
         hub.start()
         edge.marks.start()
         edge.turns.start()
+        edge.lag.start()
         jobs.start()
         if not settings.bus.is_memory:
             shared.bell = Bell(db, settings.store.url)
@@ -253,6 +254,7 @@ class Application:
         edge = self.edge
         edge.draining = True
         self.jobs.close()
+        edge.lag.close()
         await edge.turns.close()
         await self._work.close()
         await self.ports.plugins.close()

@@ -6,7 +6,7 @@ are a working system for one machine: SQLite, memory bus, demo tenant. :func:`lo
 a mistake is never ignored and that all mistakes of a file are told at once, with their lines.
 
 Durations have their unit in the name (``_s``, ``_ms``), sizes are bytes. ``config.yaml`` and
-``docs/reference/settings.md`` are printed from this module by :mod:`deskbell.settings_manual`.
+``docs/reference/settings.md`` are printed from this module by :mod:`deskbell.manual`.
 
 What belongs to a plugin (``plugins.<name>.settings``) or to a channel type's policy
 (``channels.<type>``) is kept as written here and checked against its own type by

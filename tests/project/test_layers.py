@@ -22,9 +22,9 @@ LAYERS: dict[str, int] = {
     "clock": 0,
     "ids": 0,
     "settings": 0,
+    "spread": 0,
     "model": 1,
     "config": 1,
-    "settings_manual": 2,
     "wire": 2,
     "contracts": 2,
     "hookspecs": 3,
@@ -46,6 +46,7 @@ LAYERS: dict[str, int] = {
     "testing": 11,
     "bench": 12,
     "cli": 13,
+    "manual": 14,
     "__main__": 14,
 }
 
@@ -63,7 +64,7 @@ FENCES: dict[str, tuple[str, ...]] = {
     "apscheduler": ("jobs",),
     "jwt": ("tokens",),
     "argon2": ("tokens",),
-    "click": ("cli", "bench"),
+    "click": ("cli", "bench", "manual"),
 }
 # The load and the peers of the benchmark are programs of their own; test support drives libraries by design.
 FREE = ("bench", "testing")

@@ -9,29 +9,11 @@ import msgspec
 import pytest
 import yaml
 
-from deskbell import settings_manual
 from deskbell.config import Settings, TenantSeed, load
+from deskbell.manual import settings as settings_manual
 from deskbell.settings.declared import joined, settings_of, struct_in
 
 ROOT = Path(__file__).parents[2]
-AGAIN = "run: python -m deskbell.settings_manual"
-
-
-@pytest.mark.parametrize(
-    ("file", "text"),
-    [
-        (settings_manual.MANUAL, settings_manual.reference_markdown()),
-        (settings_manual.CONFIG, settings_manual.config_yaml()),
-    ],
-    ids=str,
-)
-def test_the_file_is_what_the_code_prints(file: Path, text: str) -> None:
-    assert (ROOT / file).read_text(encoding="utf-8") == text, AGAIN
-
-
-def test_both_are_written_to_their_places(tmp_path: Path) -> None:
-    assert settings_manual.write(tmp_path) == [tmp_path / "config.yaml", tmp_path / "docs/reference/settings.md"]
-    assert (tmp_path / "config.yaml").read_text(encoding="utf-8") == settings_manual.config_yaml()
 
 
 def test_the_default_file_says_what_holds_without_it() -> None:

@@ -6,9 +6,11 @@ import asyncio
 from dataclasses import dataclass
 from typing import Any
 
+from deskbell.actions import observing, turns
 from deskbell.errors import Forbidden
 from deskbell.model.records import Actor
 from deskbell.ports import Ports
+from deskbell.store import cases, outbox
 from deskbell.store.database import StoreError, StoreUnavailable
 from deskbell.store.failures import Shortage
 
@@ -55,16 +57,59 @@ async def fitness(ports: Ports, *, draining: bool) -> Fitness:
     return Fitness(not problems, tuple(problems))
 
 
-def degraded(ports: Ports) -> list[str]:
-    """Which parts are not whole: those that do without the other instances, and ``store: cause`` where it refuses."""
-    parts = {
+@dataclass(frozen=True)
+class Queue:
+    """Work of one kind that commits left behind. ``late_s``: for how long the oldest has been due."""
+
+    pending: int = 0
+    late_s: float = 0.0
+    dead: int = 0
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What the store alone knows, of all instances together. ``wait_s``: of the case that waits longest."""
+
+    queues: dict[str, Queue]
+    cases: dict[str, int]
+    wait_s: float
+
+
+async def standing(ports: Ports) -> Standing | None:
+    """How much waits in the whole installation; None while the store does not answer. Reads indexes only."""
+    try:
+        async with asyncio.timeout(STORE_ANSWERS_WITHIN_S):
+            now_us = await ports.journal.now_us()
+            queues = await outbox.depths(ports.db, now_us)
+            open_cases = await cases.standing(ports.db)
+    except (TimeoutError, StoreError):
+        return None
+    found = {name: Queue(*figures) for name, figures in queues.items()}
+    waiting_since = open_cases["waiting"][1]
+    return Standing(
+        {name: found.get(name, Queue()) for name in sorted({turns.QUEUE, observing.QUEUE, *found})},
+        {status: count for status, (count, _) in open_cases.items()},
+        0.0 if waiting_since is None else max(0.0, (now_us - waiting_since) / 1_000_000),
+    )
+
+
+def shared_parts(ports: Ports) -> dict[str, bool]:
+    """The parts that instances share over Redis, and whether each does without it at the moment."""
+    return {
         "bus": ports.bus.degraded,
         "presence": ports.presence.degraded,
         "limits": ports.limits.degraded,
         "tickets": ports.tickets.degraded,
         "connections": ports.roll.degraded,
     }
-    return [*(part for part, away in parts.items() if away), *(f"store: {why}" for why in ports.db.troubles.present)]
+
+
+def degraded(ports: Ports) -> list[str]:
+    """Which parts are not whole: those that do without the other instances, and ``store: cause`` where it refuses."""
+    return [
+        *(part for part, away in shared_parts(ports).items() if away),
+        *(f"store: {why}" for why in ports.db.troubles.present),
+    ]
 
 
 def refusals(ports: Ports) -> list[str]:

@@ -31,6 +31,7 @@ from deskbell.ids import RoomId, TenantId, TurnId, UserId
 from deskbell.model.records import Actor, Message, PublicUser, Room
 from deskbell.plugins import Resting
 from deskbell.ports import Ports
+from deskbell.spread import SLOW_S, Spread
 from deskbell.store import messages, outbox, people, rooms
 from deskbell.store.change import Change
 from deskbell.store.database import StoreError
@@ -95,6 +96,8 @@ class TurnEngine:
         self._lease_us = int((ports.settings.turns.deadline_s + LEASE_SPARE_S) * 1_000_000)
         self.discarded = 0
         self.taken = 0
+        self.put_off = 0
+        self.seconds = Spread(SLOW_S)
 
     def start(self) -> None:
         self._ports.bus.subscribe(self.on_events)
@@ -178,6 +181,7 @@ class TurnEngine:
         self._running[work.tenant, room_id] = running
         ports.bus.interest(work.tenant, "room", room_id, True)
         self.taken += 1
+        begun = ports.clock.monotonic()
         structlog.contextvars.bind_contextvars(room=room_id, turn=work.id)
         try:
             await self._answer(work, room, running)
@@ -186,10 +190,12 @@ class TurnEngine:
             log.info("turn_discarded")
             await outbox.done(ports.db, work, await ports.journal.now_us())
         except Exception as error:
+            self.put_off += 1
             log.warning("turn_put_off", error=repr(error), exc_info=not isinstance(error, StoreError | DeskbellError))
             now_us = await ports.journal.now_us()
             await outbox.failed(ports.db, work, repr(error), now_us, now_us + 2_000_000 * work.attempt)
         finally:
+            self.seconds.add(ports.clock.monotonic() - begun)
             ports.bus.interest(work.tenant, "room", room_id, False)
             if self._running.get((work.tenant, room_id)) is running:
                 del self._running[work.tenant, room_id]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 
 from deskbell.actions import people
@@ -11,6 +12,7 @@ from deskbell.actions.turns import TurnEngine
 from deskbell.hub import Hub
 from deskbell.ids import TenantId
 from deskbell.ports import Ports
+from deskbell.server.lag import Lag
 from deskbell.store.database import StoreError
 from deskbell.volatile.limits import Gauge
 
@@ -19,7 +21,10 @@ ORIGINS_FOR_S = 30.0
 
 @dataclass
 class Edge:
-    """``draining``: this process is on its way out and takes nobody new. ``desk``: what plugins act through."""
+    """``draining``: this process is on its way out and takes nobody new. ``desk``: what plugins act through.
+
+    ``opened`` and ``closed`` count sockets, the latter by close code.
+    """
 
     ports: Ports
     hub: Hub
@@ -28,6 +33,9 @@ class Edge:
     arriving: Gauge
     draining: bool = False
     desk: Facade = field(init=False)
+    opened: int = 0
+    closed: Counter[int] = field(default_factory=Counter)
+    lag: Lag = field(default_factory=Lag)
     _origins: dict[TenantId | None, tuple[float, list[str]]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

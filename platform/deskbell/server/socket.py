@@ -29,7 +29,6 @@ from deskbell.errors import (
     RateLimited,
     Revoked,
     Temporary,
-    TokenExpired,
     Unauthenticated,
     Unavailable,
 )
@@ -43,7 +42,7 @@ from deskbell.store import rooms
 from deskbell.store.database import StoreError
 from deskbell.volatile.limits import address_prefix
 from deskbell.wire import commands, frames
-from deskbell.wire.close_codes import CloseCode
+from deskbell.wire.close_codes import CloseCode, at_login
 from deskbell.wire.commands import Ref
 
 log = structlog.get_logger(__name__)
@@ -68,6 +67,7 @@ async def serve(edge: Edge, websocket: Websocket) -> None:
     socket: Socket | None = None
     try:
         await websocket.accept()
+        edge.opened += 1
         out = outbound_for(scope, websocket.send, _closer(websocket))
         socket = Socket(edge, websocket, out, origin)
         actor = await socket.authenticate(credentials.token, credentials.ticket)
@@ -80,6 +80,7 @@ async def serve(edge: Edge, websocket: Websocket) -> None:
         if arriving:
             edge.arriving.leave(neighbourhood)
         if socket is not None:
+            edge.closed[socket.close_code] += 1
             socket.ended()
 
 
@@ -138,17 +139,8 @@ class Socket:
                     if token is None:
                         return None
                 actor = await people.authenticate(self._ports, token)
-        except TokenExpired as error:
-            self._fail(error, ref, CloseCode.TOKEN_EXPIRED)
-            return None
-        except Revoked as error:
-            self._fail(error, ref, CloseCode.REVOKED)
-            return None
-        except Unauthenticated as error:
-            self._fail(error, ref, CloseCode.BAD_TOKEN)
-            return None
-        except Temporary as error:
-            self._fail(error, ref, CloseCode.SERVER_ERROR)
+        except (Unauthenticated, Temporary) as error:
+            self._fail(error, ref, at_login(type(error)) or CloseCode.BAD_TOKEN)
             return None
         if not await self._edge.origin_allowed(self._origin, actor.tenant):
             self._fail(Revoked("This page's origin is not on the list of this tenant's sites."), ref, CloseCode.REVOKED)
@@ -221,6 +213,11 @@ class Socket:
         self._ports.tasks.start(presence.entered(self._ports, actor.tenant, actor.id, followed), "entered")
         self._present = True
         return not self._out.closed
+
+    @property
+    def close_code(self) -> int:
+        """Why it ended; 1006 where nobody said."""
+        return self._out.close_code or 1006
 
     def ended(self) -> None:
         """The socket is gone. What it asked for before goes on to its end."""

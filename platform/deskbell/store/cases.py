@@ -46,6 +46,19 @@ async def changed(
     return list(dict.fromkeys((row["tenant_id"], row["id"]) for row in (*still_open, *in_these)))
 
 
+async def standing(db: Queries) -> dict[str, tuple[int, int | None]]:
+    """For each state of cases that are not over: how many, and since when the one waits that waits longest.
+
+    All of them have a deadline, so the index of deadlines leads to them, however many are over.
+    """
+    found = await db.fetch(
+        "SELECT status, count(*) AS many, min(waiting_since) AS since FROM cases"
+        f" WHERE deadline_at IS NOT NULL AND status IN {OPEN} GROUP BY status"
+    )
+    none: dict[str, tuple[int, int | None]] = dict.fromkeys(("waiting", "assigned", "snoozed"), (0, None))
+    return none | {row["status"]: (row["many"], row["since"]) for row in found}
+
+
 async def open_of_room(db: Queries, tenant: TenantId, room: RoomId) -> Case | None:
     """The room's case that is not over."""
     row = await db.fetchrow(f"{_CASE} WHERE c.tenant_id = $1 AND c.room_id = $2 AND c.status IN {OPEN}", tenant, room)

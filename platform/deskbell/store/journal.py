@@ -45,6 +45,7 @@ from deskbell.errors import (
 )
 from deskbell.ids import CaseId, MessageId, RoomId, TenantId, UserId, new_id
 from deskbell.model.records import STAFF_ROLES, Channel, Message, PublicUser
+from deskbell.spread import FAST_S, Spread
 from deskbell.store import cases, database, messages, rows
 from deskbell.store.change import INSERT_MESSAGE, Change, message_row
 from deskbell.store.crashpoints import passing
@@ -125,6 +126,29 @@ class _LockedRoom:
     staff_wrote: bool = False
 
 
+class Tally:
+    """What a journal has stored: plain numbers, for whoever watches. ``waited``: until the acknowledgement."""
+
+    __slots__ = ("batches", "repeated", "stored", "waited")
+
+    def __init__(self) -> None:
+        self.stored = 0
+        self.repeated = 0
+        self.batches = 0
+        self.waited = Spread(FAST_S)
+
+    def add(self, outcomes: Iterable[tuple[NewMessage, Outcome]], now: float) -> None:
+        """Count what one commit answered."""
+        self.batches += 1
+        for command, outcome in outcomes:
+            if isinstance(outcome, Posted):
+                if outcome.duplicate:
+                    self.repeated += 1
+                else:
+                    self.stored += 1
+                    self.waited.add(now - command.queued_at)
+
+
 @dataclass(frozen=True)
 class JournalSettings:
     """Numbers of the lanes; see ``store:`` and ``support:`` in the settings."""
@@ -158,6 +182,7 @@ class Journal:
         self.settings = settings
         self.observed = observed
         self.outbox_filled = outbox_filled
+        self.tally = Tally()
         self._lanes = [_Lane(self) for _ in range(settings.lanes)]
 
     def start(self) -> None:
@@ -496,6 +521,7 @@ class _Lane:
         for command, outcome in written.outcomes:
             _answer(command, outcome)
         passing("after_ack")
+        self._journal.tally.add(written.outcomes, asyncio.get_running_loop().time())
         self._journal._tell(written.events, written.queues)
 
     async def _transaction(self, batch: Sequence[NewMessage]) -> _Written:

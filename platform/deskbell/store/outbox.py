@@ -262,6 +262,18 @@ async def dead(db: Queries, tenant: TenantId, queue: str, limit: int = 100) -> S
     return [dict(row) for row in rows]
 
 
+async def depths(db: Queries, now_us: int) -> dict[str, tuple[int, float, int]]:
+    """For each queue: how much is to be done, for how many seconds the oldest has been due, how much was given up."""
+    pending = await db.fetch(
+        "SELECT queue, count(*) AS many, min(due_at) AS oldest FROM outbox WHERE status = 'pending' GROUP BY queue"
+    )
+    dead = await db.fetch("SELECT queue, count(*) AS many FROM outbox WHERE status = 'dead' GROUP BY queue")
+    found = {row["queue"]: (row["many"], max(0.0, (now_us - row["oldest"]) / 1_000_000), 0) for row in pending}
+    for row in dead:
+        found[row["queue"]] = (*found.get(row["queue"], (0, 0.0, 0))[:2], row["many"])
+    return found
+
+
 async def replay(db: Queries, tenant: TenantId, row_id: int, now_us: int) -> bool:
     """Try a dead row again, with all its attempts."""
     return (

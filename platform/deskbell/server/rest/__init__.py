@@ -23,6 +23,7 @@ from deskbell.server.rest import (
     support,
     sync,
 )
+from deskbell.server.rest.meters import Meters
 from deskbell.server.rest.routes import PREFIX
 
 __all__ = ["PREFIX", "openapi_of", "register"]
@@ -33,7 +34,7 @@ NOUNS = (auth, rooms, participants, messages, sync, support, cases, agents, mode
 
 def register(app: Quart, edge: Edge) -> None:
     """Mount everything. All state belongs to ``app`` and ``edge``, so several applications can live in a process."""
-    meters = health.Meters(edge)
+    meters = Meters(edge)
     # What is registered last dresses first: answers are counted as they leave.
     meters.watch(app)
     answers.register(app, edge)

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import ipaddress
-import time
-from collections.abc import Iterator
 from typing import Any
 
 import msgspec
-from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
-from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
-from quart import Blueprint, Quart, Response, g, request
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
+from quart import Blueprint, request
 
 from deskbell.actions import operations
 from deskbell.errors import Forbidden, Unavailable
 from deskbell.server.edge import Edge
 from deskbell.server.rest.bodies import Items
-from deskbell.server.rest.routes import PREFIX, Ask, Routes
+from deskbell.server.rest.meters import Meters
+from deskbell.server.rest.routes import Ask, Routes
 from deskbell.version import __version__
 
 RETRY_MS = 1000
@@ -42,61 +39,6 @@ class PluginEntry(msgspec.Struct, frozen=True):
     faults: int
     last_fault: str
     times: dict[str, dict[str, float]]
-
-
-class Meters:
-    """What this instance counts. One set per application, so that several in a process do not mix."""
-
-    def __init__(self, edge: Edge) -> None:
-        self._edge = edge
-        self.registry = CollectorRegistry()
-        self._requests = Counter(
-            "deskbell_http_requests_total", "Answers by route.", ["method", "route", "status"], registry=self.registry
-        )
-        self._seconds = Histogram(
-            "deskbell_http_request_seconds", "Time to answer by route.", ["method", "route"], registry=self.registry
-        )
-        ProcessCollector(registry=self.registry)
-        self.registry.register(self)
-
-    def collect(self) -> Iterator[Metric]:
-        """What others count, read when somebody asks."""
-        hub, turns = self._edge.hub, self._edge.turns
-        yield GaugeMetricFamily("deskbell_sockets", "Sockets that are logged in.", hub.connection_count)
-        yield GaugeMetricFamily("deskbell_rooms_followed", "Rooms somebody here is subscribed to.", hub.room_count)
-        yield GaugeMetricFamily("deskbell_draining", "1 while this instance is stopping.", int(self._edge.draining))
-        yield GaugeMetricFamily(
-            "deskbell_bus_degraded", "1 while other instances may not be reached.", int(self._edge.ports.bus.degraded)
-        )
-        troubles = GaugeMetricFamily(
-            "deskbell_store_refusing", "1 for each cause that writes were refused for a moment ago.", labels=["why"]
-        )
-        for why in self._edge.ports.db.troubles.present:
-            troubles.add_metric([why], 1)
-        yield troubles
-        yield CounterMetricFamily("deskbell_deliveries", "Durable frames handed to sockets.", hub.deliveries)
-        yield CounterMetricFamily("deskbell_heals", "Streams that missed something and read it again.", hub.heals)
-        yield CounterMetricFamily("deskbell_pages_read", "Pages read for subscribers.", hub.reads)
-        yield CounterMetricFamily("deskbell_resets", "Subscriptions that had to begin anew.", hub.resets)
-        yield CounterMetricFamily("deskbell_turns", "Bot turns that were begun.", turns.taken)
-        yield CounterMetricFamily("deskbell_turns_discarded", "Bot answers that came too late.", turns.discarded)
-
-    def watch(self, app: Quart) -> None:
-        """Count every answer under the prefix, by route, never by address."""
-
-        @app.before_request
-        async def begun() -> None:
-            g.begun = time.perf_counter()
-
-        @app.after_request
-        async def answered(response: Response) -> Response:
-            if request.path.startswith(f"{PREFIX}/"):
-                route = request.url_rule.rule if request.url_rule is not None else "none"
-                # Anybody may send any method; only those of a route become a label.
-                method = request.method if request.url_rule is not None else "other"
-                self._requests.labels(method, route, str(response.status_code)).inc()
-                self._seconds.labels(method, route).observe(time.perf_counter() - g.get("begun", time.perf_counter()))
-            return response
 
 
 def blueprint(edge: Edge, meters: Meters) -> Blueprint:
@@ -137,7 +79,7 @@ def blueprint(edge: Edge, meters: Meters) -> Blueprint:
         """What this instance counts, for Prometheus; for admins, and for whoever asks from this machine."""
         if not _from_this_machine(edge, ask):
             operations.needs_admin(ask.who)
-        return generate_latest(meters.registry)
+        return await meters.text()
 
     @routes.get("/plugins", Items[PluginEntry], refuses=[Forbidden])
     async def list_plugins(ask: Ask) -> Items[PluginEntry]:

@@ -1,14 +1,12 @@
 """The two texts that are printed from the declared settings: their manual page and ``config.yaml``.
 
-Both say what :mod:`deskbell.config` says, in its order, with its defaults; the suite compares
-them with the files in the repository. ``python -m deskbell.settings_manual [folder]`` writes both.
+Both say what :mod:`deskbell.config` says, in its order, with its defaults.
 """
 
 from __future__ import annotations
 
 import json
 import re
-import sys
 import textwrap
 from collections.abc import Iterator
 from pathlib import Path
@@ -28,7 +26,7 @@ _MANUAL_HEAD = """\
 
 Deskbell reads one YAML file and the environment. Without either, the defaults below hold: one
 process, SQLite, a demo tenant. `deskbell check-config` prints every setting in force and where it
-came from. This page is printed from the code by `python -m deskbell.settings_manual`.
+came from. This page is printed from the code by `python -m deskbell.manual`.
 
 - **File.** `config.yaml` in the working directory, or the file that `DESKBELL_CONFIG` names. An
   unknown key or a value of the wrong type stops the start; all mistakes are listed at once, each
@@ -196,17 +194,3 @@ def _inline(value: Any) -> str:
         *("true", "false", "null", "yes", "no", "on", "off", "y", "n"),
     )
     return str(value) if plain else json.dumps(value, ensure_ascii=False)
-
-
-def write(folder: Path) -> list[Path]:
-    """Write both texts to their places under ``folder``; returns what was written."""
-    texts = {CONFIG: config_yaml(), MANUAL: reference_markdown()}
-    for name, text in texts.items():
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_text(text, encoding="utf-8")
-    return [folder / name for name in texts]
-
-
-if __name__ == "__main__":
-    for written in write(Path(sys.argv[1] if len(sys.argv) > 1 else ".")):
-        sys.stdout.write(f"{written}\n")
