@@ -21,13 +21,14 @@ import structlog
 from quart import Quart, websocket
 from quart.wrappers import Websocket
 
+from deskbell.actions import presence
 from deskbell.actions.plugin_work import DeskForPlugins, PluginWork
 from deskbell.actions.reads import Marks
 from deskbell.actions.turns import TurnEngine
 from deskbell.clock import Clock
 from deskbell.config import Settings, Store, TenantSeed, check_production, development_secret
 from deskbell.hub import Hub
-from deskbell.ids import TenantId, new_secret
+from deskbell.ids import TenantId, UserId, new_secret
 from deskbell.jobs import Jobs
 from deskbell.plugins import PluginHost
 from deskbell.ports import Ports
@@ -212,6 +213,11 @@ class Application:
         wakes["observe"] = jobs.observe_soon
         wakes["plugins"] = jobs.queues_soon
         bus.subscribe(hub.on_events)
+
+        def presence_turned(tenant: TenantId, users: Sequence[UserId]) -> None:
+            ports.tasks.start(presence.announce_anew(ports, tenant, users), "presence")
+
+        ports.presence.watch(presence_turned)
         await shared.start(hub)
         journal.start()
         hub.start()

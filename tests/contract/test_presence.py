@@ -192,7 +192,46 @@ async def test_the_users_of_an_instance_that_died_are_gone_soon(redis_url: str, 
             assert two.instance.encode() not in alive
             assert one.instance.encode() in alive
             assert kept == 0
-            assert 0 < life_ms <= 1000
+            assert 0 < life_ms <= 3000
+
+
+async def test_of_the_others_one_tells_who_is_gone_with_an_instance_that_died(
+    redis_url: str, tenant: TenantId, ana: UserId
+) -> None:
+    """Not of those who are elsewhere by now; and when it was not dead after all, it tells that they are here."""
+    tom, eve = UserId(new_id()), UserId(new_id())
+    told: list[tuple[str, set[UserId]]] = []
+
+    def listen(name: str, presence: RedisPresence) -> None:
+        presence.watch(lambda of, users: told.append((name, set(users))) if of == tenant else None)
+
+    quick = {"ttl_s": 1.0, "beat_s": 0.2}
+    async with (
+        instance(redis_url, **quick) as one,
+        instance(redis_url, **quick) as two,
+        instance(redis_url, **quick) as dying,
+    ):
+        for name, presence in (("one", one), ("two", two), ("dying", dying)):
+            listen(name, presence)
+        for user in (ana, tom, eve):
+            await dying.enter(tenant, user)
+        await one.enter(tenant, ana)
+        assert dying._task is not None
+        dying._task.cancel()
+        async with asyncio.timeout(PATIENCE_S):
+            while not told:
+                await asyncio.sleep(0.02)
+        await asyncio.sleep(0.5)  # time for a second to tell the same
+        assert [users for _, users in told] == [{tom, eve}]
+        assert told[0][0] != "dying"
+        assert (await one.seen(tenant, [tom]))[tom].last_seen_us is not None
+
+        told.clear()
+        await dying._say()
+        assert told == [("dying", {ana, tom, eve})]
+        async with asyncio.timeout(PATIENCE_S):
+            while await status(two, tenant, tom) != "online":
+                await asyncio.sleep(0.02)
 
 
 async def test_an_emptied_redis_is_told_again(redis_url: str, tenant: TenantId, ana: UserId) -> None:

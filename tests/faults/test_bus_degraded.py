@@ -12,14 +12,17 @@ import os
 import random
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import pytest
 import pytest_asyncio
 
+from deskbell import app
 from deskbell.testing.desk import Desk, Line, Person
 from deskbell.testing.faults.proxy import Link
 from deskbell.testing.servers import ExternalPostgres, ValkeyServer
+from deskbell.volatile.redis_presence import RedisPresence
 
 log = logging.getLogger(__name__)
 
@@ -63,7 +66,7 @@ def url(postgres_server: ExternalPostgres, migrated_template: str) -> Iterator[s
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def opened(url: str) -> AsyncIterator[House]:
-    with ValkeyServer() as valkey:
+    with ValkeyServer() as valkey, pytest.MonkeyPatch.context() as patched:
         links = [Link(valkey.port, random.Random(n)) for n in (1, 2)]
         for link in links:
             await link.start()
@@ -71,6 +74,8 @@ async def opened(url: str) -> AsyncIterator[House]:
             {"bus": {"url": f"redis://127.0.0.1:{link.port}/0", "tip_poll_s": SELDOM_S}, "store": {"pool_size": 5}}
             for link in links
         ]
+        # An instance that says nothing for so long counts as gone: 20 s outside of tests.
+        patched.setattr(app, "RedisPresence", partial(RedisPresence, ttl_s=3.0, beat_s=0.3))
         try:
             async with Desk.open(url, **settings[0]) as here, Desk.open(url, **settings[1]) as there:
                 yield House(here, there, *links)
@@ -213,3 +218,23 @@ async def test_a_case_and_the_end_of_a_login_are_heard_from_who_is_cut_off(house
     elsewhere = await Person(house.there, {"user": tom.user, "access_token": tom.token, "refresh_token": ""}).connect()
     assert (await tom.post("/auth/logout", {"everywhere": True})).status_code in (200, 204)
     assert await elsewhere.wait_closed(patience_s=PATIENCE_S) == 4503
+
+
+async def test_who_was_on_an_instance_that_vanished_is_told_to_be_offline(house: House) -> None:
+    """It said no goodbye. Who watches on another hears it; and when it is back after all, that as well."""
+    ana, tom = await house.here.member("Ana"), await house.there.member("Tom")
+    room = await ana.group(tom)
+    a = await ana.connect()
+    await a.subscribe(room)
+    await tom.connect()
+    await a.wait("presence", user=tom.id, status="online", patience_s=PATIENCE_S)
+
+    mark = len(a.frames)
+    break_link(house.there_link, "silent")
+    offline = await a.wait("presence", user=tom.id, status="offline", after=mark, patience_s=PATIENCE_S)
+    assert offline["last_seen"] is not None
+    assert (await ana.get("/presence", params={"users": tom.id})).json()["items"][0]["status"] == "offline"
+
+    mark = len(a.frames)
+    house.there_link.heal()
+    await a.wait("presence", user=tom.id, status="online", after=mark, patience_s=PATIENCE_S)

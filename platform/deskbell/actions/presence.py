@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import asyncio
+from collections.abc import Iterable, Mapping, Sequence
+
+import structlog
 
 from deskbell.actions import access
 from deskbell.actions.access import Need, Place
@@ -11,12 +14,18 @@ from deskbell.errors import RateLimited
 from deskbell.ids import ConnectionId, RoomId, TenantId, UserId, is_id
 from deskbell.model.records import Actor
 from deskbell.ports import Ports
+from deskbell.store import rooms
+from deskbell.store.database import StoreError
 from deskbell.volatile.presence import Seen
 from deskbell.wire import frames
 from deskbell.wire.events import Event
 
+log = structlog.get_logger(__name__)
+
 MAX_ROOMS = 50
 MAX_ASKED = 100
+ANEW_AT_ONCE = 100
+ANEW_PAUSE_S = 0.05
 
 
 async def typing(ports: Ports, actor: Actor, room_id: RoomId, *, on: bool, place: Place | None = None) -> None:
@@ -46,6 +55,25 @@ async def announce(ports: Ports, tenant: TenantId, user: UserId, room_ids: Itera
     ports.bus.publish(
         [Event(tenant, "room", room, "presence", 0, frame, sender=user) for room in list(room_ids)[:MAX_ROOMS]]
     )
+
+
+async def announce_anew(ports: Ports, tenant: TenantId, users: Sequence[UserId]) -> None:
+    """Tell all rooms of some users how they are now: their instance died, or was wrongly taken for dead."""
+    for start in range(0, len(users), ANEW_AT_ONCE):
+        part = users[start : start + ANEW_AT_ONCE]
+        try:
+            found = await rooms.of_users(ports.db, [(tenant, user) for user in part])
+        except StoreError as error:
+            log.warning("presence_not_told", users=len(part), error=str(error))
+            continue
+        seen = await ports.presence.seen(tenant, part)
+        events: list[Event] = []
+        for user in part:
+            frame = frames.encode(_frame(user, seen[user]))
+            room_ids = list(found.get((tenant, user), ()))[:MAX_ROOMS]
+            events += [Event(tenant, "room", room, "presence", 0, frame, sender=user) for room in room_ids]
+        ports.bus.publish(events)
+        await asyncio.sleep(ANEW_PAUSE_S)
 
 
 async def entered(ports: Ports, tenant: TenantId, user: UserId, room_ids: Iterable[RoomId]) -> None:

@@ -6,7 +6,7 @@ for several. Both pass ``tests/contract/test_presence.py``.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -22,6 +22,10 @@ class Seen:
 
     status: Status
     last_seen_us: int | None = None
+
+
+Turned = Callable[[TenantId, Sequence[UserId]], None]
+"""Told of users whose presence has changed though none of them came or went: see :meth:`Presence.watch`."""
 
 
 class Presence(Protocol):
@@ -44,6 +48,11 @@ class Presence(Protocol):
 
     async def seen(self, tenant: TenantId, users: Sequence[UserId]) -> dict[UserId, Seen]:
         """How each of these is."""
+        ...
+
+    def watch(self, turned: Turned) -> None:
+        """Have ``turned`` called for users of an instance that died, once among all others; and for our own
+        users when we ourselves were taken for dead and are back."""
         ...
 
     async def start(self) -> None: ...
@@ -92,6 +101,9 @@ class MemoryPresence:
         if key in self._sockets:
             return Seen(self._chosen.get(key, "online"))
         return Seen("offline", self._last_seen_us.get(key))
+
+    def watch(self, turned: Turned) -> None:
+        return None
 
     async def start(self) -> None:
         return None

@@ -5,6 +5,10 @@ instance says nothing for ``ttl_s``; so keeping it costs one command per tenant,
 there are. A user is here while the list of any instance has them that was heard of lately. A list
 that Redis has lost is written again at the next beat.
 
+The list of an instance that died stays a while longer than the word that it lived: the first of the others
+to notice takes both away, and tells who is gone with it. One that was taken for dead and is not, because it
+was paused or cut off, writes its list again and tells who is here.
+
 While Redis is away, only the users of this instance are known.
 """
 
@@ -19,7 +23,7 @@ import structlog
 
 from deskbell.clock import Clock
 from deskbell.ids import TenantId, UserId, new_id
-from deskbell.volatile.presence import MemoryPresence, Seen, Status
+from deskbell.volatile.presence import MemoryPresence, Seen, Status, Turned
 from deskbell.volatile.redis_link import Away, Command, Link
 
 log = structlog.get_logger(__name__)
@@ -29,13 +33,17 @@ KEEP_SEEN_S = 7 * 24 * 3600
 KEEP_CHOSEN_S = 24 * 3600
 USERS_AT_ONCE = 500
 
+LISTS_OUTLIVE = 3
+
 _BEAT = """
 local t = redis.call('TIME')
 local now = t[1] * 1000 + math.floor(t[2] / 1000)
-redis.call('ZADD', KEYS[1], now, ARGV[1])
+local new = redis.call('ZADD', KEYS[1], now, ARGV[1])
+local dead = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now - ARGV[2])
 redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now - ARGV[2])
-return 1
+return {new, dead}
 """
+"""That we live. Whether nobody knew it; and who no longer does, told to one alone."""
 
 
 class RedisPresence:
@@ -60,8 +68,14 @@ class RedisPresence:
         self._soon = asyncio.Event()
         # Somebody came or went while Redis was away: what it has of us may be neither empty nor right.
         self._unsure = False
+        self._known = False
+        self._turned: list[Turned] = []
         self.instance = new_id()
         link.watch(self._link_turned)
+
+    @property
+    def _kept_ms(self) -> int:
+        return self._ttl_ms * LISTS_OUTLIVE
 
     @property
     def degraded(self) -> bool:
@@ -77,7 +91,15 @@ class RedisPresence:
             return False
         mine = self._list(tenant, self.instance)
         self._here.setdefault(tenant, {})[user] = 1
-        return not await self._elsewhere(tenant, user, ("HSET", mine, user, 1), ("PEXPIRE", mine, self._ttl_ms))
+        where = self._tenants(self.instance)
+        return not await self._elsewhere(
+            tenant,
+            user,
+            ("HSET", mine, user, 1),
+            ("PEXPIRE", mine, self._kept_ms),
+            ("SADD", where, tenant),
+            ("PEXPIRE", where, self._kept_ms),
+        )
 
     async def leave(self, tenant: TenantId, user: UserId) -> bool:
         last = await self._own.leave(tenant, user)
@@ -152,6 +174,16 @@ class RedisPresence:
                 found[user] = Seen("offline", int(at) if at is not None else own[user].last_seen_us)
         return {user: found.get(user) or _here(said[user]) for user in users}
 
+    def watch(self, turned: Turned) -> None:
+        self._turned.append(turned)
+
+    def _tell(self, tenant: TenantId, users: Sequence[UserId]) -> None:
+        for turned in self._turned if users else ():
+            try:
+                turned(tenant, users)
+            except Exception:
+                log.exception("presence_watcher_failed")
+
     # life
 
     async def start(self) -> None:
@@ -165,6 +197,7 @@ class RedisPresence:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
         gone: list[Command] = [("DEL", self._list(tenant, self.instance)) for tenant in self._here]
+        gone.append(("DEL", self._tenants(self.instance)))
         self._link.tell(("ZREM", INSTANCES, self.instance), *gone)
 
     async def _run(self) -> None:
@@ -181,10 +214,11 @@ class RedisPresence:
         """That we live; who else does; and whom we have, where Redis no longer knows it."""
         tenants = list(self._here)
         said = [tenant for tenant, chosen in self._chosen.items() if chosen]
+        where = self._tenants(self.instance)
         try:
-            _, *kept = await self._link.ask(
+            beat, *kept = await self._link.ask(
                 self._beat.call(INSTANCES, self.instance, self._ttl_ms),
-                *(("PEXPIRE", self._list(tenant, self.instance), self._ttl_ms) for tenant in tenants),
+                *(("PEXPIRE", self._list(tenant, self.instance), self._kept_ms) for tenant in tenants),
                 *(("EXPIRE", self._chosen_key(tenant), KEEP_CHOSEN_S) for tenant in said),
             )
         except Away:
@@ -199,17 +233,50 @@ class RedisPresence:
         for tenant, answer in zip(said, kept[len(tenants) :], strict=True):
             if answer == 0:
                 again.append(("HSET", self._chosen_key(tenant), *_pairs(self._chosen[tenant].items())))
+        if tenants:
+            again += [("SADD", where, *tenants), ("PEXPIRE", where, self._kept_ms)]
         self._link.tell(*again)
+        if isinstance(beat, list):
+            await self._looked_around(beat[0] == 1, [name.decode() for name in beat[1]])
+
+    async def _looked_around(self, unknown: bool, dead: Sequence[str]) -> None:
+        """Of others who no longer say that they live we tell who went with them; of ourselves, that we do live."""
+        taken_for_dead, self._known = unknown and self._known, True
+        if taken_for_dead:
+            for tenant, here in list(self._here.items()):
+                self._tell(tenant, list(here))
+        for instance in dead:
+            log.warning("presence_instance_gone", instance=instance)
+            with contextlib.suppress(Away):
+                await self._part_with(instance)
+
+    async def _part_with(self, instance: str) -> None:
+        (tenants,) = await self._link.ask(("SMEMBERS", self._tenants(instance)))
+        self._link.tell(("DEL", self._tenants(instance)))
+        last_us = self._clock.now_us() - self._ttl_ms * 1000
+        for tenant in [TenantId(name.decode()) for name in tenants] if isinstance(tenants, list) else []:
+            (names,) = await self._link.ask(("HKEYS", self._list(tenant, instance)))
+            self._link.tell(("DEL", self._list(tenant, instance)))
+            users = [UserId(name.decode()) for name in names] if isinstance(names, list) else []
+            for start in range(0, len(users), USERS_AT_ONCE):
+                part = users[start : start + USERS_AT_ONCE]
+                seen = await self.seen(tenant, part)
+                gone = [user for user in part if seen[user].status == "offline"]
+                self._link.tell(*(("SET", self._seen_key(tenant, user), last_us, "EX", KEEP_SEEN_S) for user in gone))
+                self._tell(tenant, gone)
 
     def _rewrite(self, tenant: TenantId) -> Iterable[Command]:
         mine, users = self._list(tenant, self.instance), list(self._here.get(tenant, {}))
         for start in range(0, len(users), USERS_AT_ONCE):
             yield ("HSET", mine, *_pairs((user, 1) for user in users[start : start + USERS_AT_ONCE]))
         if users:
-            yield ("PEXPIRE", mine, self._ttl_ms)
+            yield ("PEXPIRE", mine, self._kept_ms)
 
     def _list(self, tenant: TenantId, instance: str) -> str:
         return f"{tenant}:here:{instance}"
+
+    def _tenants(self, instance: str) -> str:
+        return f"deskbell:tenants:{instance}"
 
     def _chosen_key(self, tenant: TenantId) -> str:
         return f"{tenant}:chosen"
