@@ -20,6 +20,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from deskbell.cli_plugin import plugin
 from deskbell.config import (
     DEMO_PASSWORD,
     ConfigError,
@@ -335,9 +336,7 @@ def _plugin_problems(loaded: Loaded) -> list[str]:
     return [f"plugin {item['name']}: {item['reason']}" for item in host.describe() if item["state"] == "refused"]
 
 
-@main.group(cls=_InOrder)
-def plugin() -> None:
-    """For authors of plugins."""
+main.add_command(plugin)
 
 
 @main.group(cls=_InOrder, invoke_without_command=True, epilog=_examples("deskbell plugins", "deskbell plugins --json"))

@@ -45,6 +45,7 @@ LAYERS: dict[str, int] = {
     "chat": 10,
     "testing": 11,
     "bench": 12,
+    "cli_plugin": 12,
     "cli": 13,
     "manual": 14,
     "__main__": 14,
@@ -64,7 +65,7 @@ FENCES: dict[str, tuple[str, ...]] = {
     "apscheduler": ("jobs",),
     "jwt": ("tokens",),
     "argon2": ("tokens",),
-    "click": ("cli", "bench", "manual"),
+    "click": ("cli", "cli_plugin", "bench", "manual"),
 }
 # The load and the peers of the benchmark are programs of their own; test support drives libraries by design.
 FREE = ("bench", "testing")
