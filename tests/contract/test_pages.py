@@ -541,3 +541,5 @@ async def test_a_batch_reads_no_whole_table(busy: tuple[Office, Actor, RoomId, l
     else:
         read_whole = {line.split()[1] for line in plan.splitlines() if line.startswith("SCAN")}
         assert not read_whole & {"m", "r", "p", "rooms", "messages", "participants", "cases"}, plan
+        # By the tenant alone it would be all rooms of an installation again, only by an index.
+        assert "(tenant_id=?)" not in plan, plan

@@ -21,16 +21,16 @@ from deskbell.store.failures import StoreMisuse
         ("WHERE id = ANY($1::uuid[]) AND n = $2", "WHERE id IN (SELECT value FROM json_each(?1)) AND n = ?2"),
         ("WHERE id <> ALL($1::uuid[])", "WHERE id NOT IN (SELECT value FROM json_each(?1))"),
         ("WHERE id != ALL ( $3 )", "WHERE id NOT IN (SELECT value FROM json_each(?3))"),
-        ("FROM unnest($1::uuid[]) AS k(id)", "FROM (SELECT j1.value AS id FROM json_each(?1) j1) AS k"),
-        ("FROM unnest($1::uuid[]) AS k", "FROM (SELECT j1.value AS k FROM json_each(?1) j1) AS k"),
+        ("FROM unnest($1::uuid[]) AS k(id)", "FROM (SELECT j1.value AS id FROM json_each(?1) j1 LIMIT -1) AS k"),
+        ("FROM unnest($1::uuid[]) AS k", "FROM (SELECT j1.value AS k FROM json_each(?1) j1 LIMIT -1) AS k"),
         (
             "FROM unnest($1::uuid[], $2::bigint[], $3::text[]) k(a, b, c)",
             "FROM (SELECT j1.value AS a, j2.value AS b, j3.value AS c FROM json_each(?1) j1 "
-            "JOIN json_each(?2) j2 ON j1.key = j2.key JOIN json_each(?3) j3 ON j1.key = j3.key) AS k",
+            "JOIN json_each(?2) j2 ON j1.key = j2.key JOIN json_each(?3) j3 ON j1.key = j3.key LIMIT -1) AS k",
         ),
         (
             "FROM unnest($1::text[]) WITH ORDINALITY AS k(a, n)",
-            "FROM (SELECT j1.value AS a, j1.key + 1 AS n FROM json_each(?1) j1) AS k",
+            "FROM (SELECT j1.value AS a, j1.key + 1 AS n FROM json_each(?1) j1 LIMIT -1) AS k",
         ),
         ("SELECT GREATEST(a, least(b, c))", "SELECT max(a, min(b, c))"),
         ("SELECT 1 FROM rooms WHERE id = $1 FOR UPDATE", "SELECT 1 FROM rooms WHERE id = ?1"),

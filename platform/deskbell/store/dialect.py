@@ -119,7 +119,9 @@ def _json_tables(found: re.Match[str]) -> str:
         wanted.append(f"j1.key + 1 AS {columns[-1]}")
     tables = [f"json_each({arrays[0]}) j1"]
     tables += [f"JOIN json_each({array}) j{n} ON j1.key = j{n}.key" for n, array in enumerate(arrays[1:], 2)]
-    return f"(SELECT {', '.join(wanted)} FROM {' '.join(tables)}) AS {alias}"
+    # With a limit it is made first and as a whole. Otherwise SQLite may put the tables it is joined with between the
+    # arrays, where it finds rows by the first array's values alone: all of a tenant instead of the one that is meant.
+    return f"(SELECT {', '.join(wanted)} FROM {' '.join(tables)} LIMIT -1) AS {alias}"
 
 
 @lru_cache(maxsize=4096)
