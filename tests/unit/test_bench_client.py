@@ -196,8 +196,9 @@ async def test_callers_reach_several_instances_in_turn(room) -> None:
     try:
         reached = []
         for entered_as in sockets:
-            with entered_as.hand_over() as taken:
-                reached.append(taken.getpeername()[1])
+            taken = entered_as.hand_over()
+            reached.append(taken.getpeername()[1])
+            taken.detach()
         assert reached == [room.port, room.second, room.port, room.second, room.port]
     finally:
         cut_all(sockets)

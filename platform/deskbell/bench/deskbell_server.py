@@ -63,8 +63,10 @@ class Position:
         return cls(frame["epoch"], frame["seq"], frame["recovered"], len(frame["messages"]), frame["more"])
 
 
-def caller(user: User, room: str, since: Position | None = None) -> Caller:
-    """``user`` on a new socket, subscribing to ``room``, from ``since`` on where given."""
+def caller(user: User, room: str | None = None, since: Position | None = None) -> Caller:
+    """``user`` on a new socket, subscribing to ``room`` where one is given, from ``since`` on where given."""
+    if room is None:
+        return Caller(f"{SOCKET}?token={user.token}", (Step(b'{"type":"welcome"'),))
     asked: dict[str, Any] = {"id": room}
     if since is not None:
         asked |= {"epoch": since.epoch, "since": since.seq}

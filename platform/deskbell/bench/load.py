@@ -93,6 +93,8 @@ class Socket(asyncio.Protocol):
         self.ready: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
         """Resolves to the last message the script waited for."""
         self.on_ack: Callable[[Socket], None] | None = None
+        self.on_text: Callable[[bytes], None] | None = None
+        """Is told every other text message that nobody here waited for."""
 
     # -- speaking
 
@@ -108,13 +110,13 @@ class Socket(asyncio.Protocol):
             self._transport.abort()
 
     def hand_over(self) -> socket.socket:
-        """Stop hearing through the event loop; whoever takes the socket feeds :meth:`data_received`."""
+        """Stop hearing through the event loop; whoever takes the socket feeds :meth:`data_received`.
+
+        It is the transport's own descriptor, which the transport closes: detach it instead.
+        """
         assert self._transport is not None
         self._transport.pause_reading()
-        # A descriptor of its own: the transport stays usable for writing and closes its own.
-        taken = socket.socket(fileno=os.dup(self._transport.get_extra_info("socket").fileno()))
-        taken.setblocking(False)
-        return taken
+        return socket.socket(fileno=self._transport.get_extra_info("socket").fileno())
 
     # -- hearing
 
@@ -186,6 +188,8 @@ class Socket(asyncio.Protocol):
             else:
                 self._tally.refused += 1
                 self._tally.first_refusal = self._tally.first_refusal or payload[:300].decode(errors="replace")
+        elif self.on_text is not None:
+            self.on_text(payload)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._give_up(f"connection lost: {exc or 'by the server'}")
@@ -299,7 +303,7 @@ class Drain:
         self._task.cancel()
         await asyncio.gather(self._task, return_exceptions=True)
         for reader, _ in self._readers:
-            reader.close()
+            reader.detach()
 
 
 class Broadcast:

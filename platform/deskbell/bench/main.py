@@ -12,7 +12,7 @@ from typing import Final, NoReturn
 
 from rich.console import Console
 
-from deskbell.bench import fanout, instances, persist, report, sockets, start
+from deskbell.bench import fanout, growth, instances, latency, persist, report, sockets, start
 from deskbell.bench.processes import Cores, on_core
 from deskbell.bench.run import Run
 
@@ -20,6 +20,8 @@ SCENARIOS: Final[dict[str, Callable[[Run], report.Table]]] = {
     "fanout": fanout.table,
     "persist": persist.table,
     "instances": instances.table,
+    "growth": growth.table,
+    "latency": latency.table,
     "sockets": sockets.table,
     "start": start.table,
 }

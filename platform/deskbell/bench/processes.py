@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import resource
 import socket
 import subprocess
 import tempfile
@@ -47,6 +48,13 @@ def on_core(core: int) -> Iterator[None]:
         yield
     finally:
         os.sched_setaffinity(0, before)
+
+
+def need_descriptors(count: int) -> None:
+    """Raises :class:`BenchFailed` where this process may not open so many files and sockets."""
+    allowed, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if allowed < count:
+        raise BenchFailed(f"{count:,} descriptors are needed and {allowed:,} allowed (ulimit -n)")
 
 
 def free_port() -> int:
