@@ -37,7 +37,7 @@ from deskbell.server.asgi import Server, build_config
 from deskbell.server.edge import Edge
 from deskbell.server.inbound import BoundedWebsocketConnection
 from deskbell.server.outbound import prepare
-from deskbell.store import people, switches
+from deskbell.store import people, search, search_index, switches
 from deskbell.store.bell import Bell
 from deskbell.store.database import Database, StoreUnavailable
 from deskbell.store.journal import Journal, JournalSettings
@@ -192,6 +192,8 @@ class Application:
         )
         for seed in settings.tenants:
             await _plant(ports, seed)
+        if not await search.forgives_typos(db):
+            log.warning("search_forgives_no_typos", because="PostgreSQL's extension pg_trgm is not installed")
         hub = Hub(
             db,
             clock,
@@ -319,6 +321,8 @@ async def _plant(ports: Ports, seed: TenantSeed) -> TenantId:
     """Make sure a tenant of the settings exists, with its teams, sites and people. Nobody is changed or removed."""
     db, clock = ports.db, ports.clock
     tenant = await people.ensure_tenant(db, clock, seed.slug, seed.name)
+    if not await search_index.speak(db, tenant, seed.search_language):
+        log.warning("search_language_not_here", tenant=seed.slug, language=seed.search_language)
     teams = {team.slug: team.name or team.slug for team in seed.teams}
     teams.setdefault(ports.settings.support.default_team, ports.settings.support.default_team)
     for slug, name in teams.items():

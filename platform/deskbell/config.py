@@ -471,6 +471,14 @@ class TenantSeed(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
     slug: Annotated[_Name, _M(description="Short name, as addresses and tokens use it. Unique.")]
     name: Annotated[str, _M(min_length=1, description="What people see.")]
+    search_language: Annotated[
+        str,
+        _M(
+            pattern="^[a-z]{1,40}$",
+            description="How search reduces words: `simple` takes them as they are; on PostgreSQL `english`, `german` "
+            "and its other languages find a word by its other forms. After a change messages are indexed anew.",
+        ),
+    ] = "simple"
     teams: Annotated[tuple[TeamSeed, ...], _M(description="Teams of agents.")] = (
         TeamSeed(slug="support", name="Support"),
     )

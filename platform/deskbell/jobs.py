@@ -15,6 +15,7 @@ rooms    tick_s         conversations to close, rooms whose time is over
 observe  tick_s         tells plugins what has happened; again, or dead, where that failed
 queues   tick_s         what is due in the queues of plugins
 plugins  tick_s         the jobs of plugins whose slot has come
+search   tick_s         indexes what was said before there was an index, piece by piece
 tidy     10 minutes     forgets finished work and expired logins
 ======== ============== ==================================================================
 """
@@ -32,7 +33,7 @@ from deskbell.actions.plugin_work import PluginWork
 from deskbell.errors import DeskbellError
 from deskbell.ids import RoomId, TenantId
 from deskbell.server.edge import Edge
-from deskbell.store import cases, leases, outbox, people, rooms, switches
+from deskbell.store import cases, leases, outbox, people, rooms, search_index, switches
 from deskbell.store.database import StoreError, StoreUnavailable
 from deskbell.wire import frames
 from deskbell.wire.close_codes import CloseCode
@@ -71,6 +72,7 @@ class Jobs:
             ("observe", settings.jobs.tick_s, self.observe),
             ("queues", settings.jobs.tick_s, self._work.queues),
             ("plugins", settings.jobs.tick_s, self._work.jobs),
+            ("search", settings.jobs.tick_s, self.search),
             ("tidy", TIDY_EVERY_S, self.tidy),
         ]
         for name, every_s, work in table:
@@ -197,12 +199,18 @@ class Jobs:
         while await observing.work_off(self._ports, self._ports.settings.jobs.outbox_batch):
             pass
 
+    async def search(self) -> None:
+        """Index older messages until none are left."""
+        while await search_index.fill(self._ports.db):
+            pass
+
     async def tidy(self) -> None:
         now_us = await self._ports.journal.now_us()
         if not await leases.take_slot(self._ports.db, "tidy", now_us // (TIDY_EVERY_S * 1_000_000)):
             return
         await outbox.forget_done(self._ports.db, now_us - KEEP_DONE_US)
         await people.forget_expired_tokens(self._ports.db, now_us)
+        await search_index.tidy(self._ports.db)
 
 
 async def _each(job: str, works: Iterable[Awaitable[object]]) -> None:

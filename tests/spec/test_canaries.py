@@ -192,6 +192,7 @@ QUERIES: dict[str, list[str]] = {
     "/api/v1/rooms/<room_id>/changes": ["?since=0", "?since=1", "?since=3", "?since=6"],
     "/api/v1/cases": [f"?view={view}" for view in ("mine", "queue", "bot", "all", "snoozed", "resolved")],
     "/api/v1/support/conversations": ["", "?owner=bot", "?owner=agent", "?owner=nobody"],
+    "/api/v1/search": [f"?limit=100&q={q}" for q in ("canary", "canaryheld", "canery", "deleted", "before", "note")],
     "/api/v1/rooms": ["", "?since=2020-01-01T00:00:00Z", "?channel_type=group"],
 }
 

@@ -25,7 +25,7 @@ WITHIN_S = 120.0 + 6.0 * EXAMPLES
 BEYOND_THE_SCHEMA = (
     "react", "unreact", "list_cases", "list_reactions", "list_rooms", "list_conversations", "list_messages",
     "list_held", "transfer", "assign", "open_room", "open_conversation", "send_message", "edit_message", "add_note",
-    "add_participant", "change_participant",
+    "add_participant", "change_participant", "search_messages",
 )  # fmt: skip
 # What ends what the others need comes after them.
 LAST = ("delete_room", "archive_room", "leave_room", "remove_participant", "change_participant", "log_out")

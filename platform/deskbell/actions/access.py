@@ -17,6 +17,7 @@ from deskbell.ports import Ports
 from deskbell.store import messages, rooms
 from deskbell.store.change import Change
 from deskbell.store.database import Queries, StoreError
+from deskbell.store.search import NOTHING, Reach
 
 
 class Need(IntEnum):
@@ -62,22 +63,70 @@ def place_of(ports: Ports, actor: Actor, room: Room | None, member: Membership |
     """
     if room is None or room.tenant != actor.tenant:
         raise NotFound()
-    channel_type = ports.plugins.channel_types.get(room.channel_type)
-    channel = ports.plugins.channels.get(room.channel_type)
-    if channel_type is None or channel is None:
-        raise NotFound()  # the plugin that knew this kind of room is gone
     joined = member if member is not None and member.state == "joined" else None
-    behind_the_counter = actor.is_staff and (channel.policy.owned or room.backstage_of is not None)
-    if room.backstage_of is not None and not actor.is_staff:
+    role = _role(
+        ports,
+        actor,
+        room.channel_type,
+        backstage=room.backstage_of is not None,
+        state=member.state if member is not None else None,
+        joined_as=joined.role if joined is not None else None,
+    )
+    if role is None:
         raise NotFound()
-    if member is not None and member.state == "banned":
-        raise NotFound()
-    if joined is None and not behind_the_counter:
-        raise NotFound()
-    role = joined.role if joined is not None else "agent"
-    if not ports.plugins.may_enter(room.channel_type, actor, role):
-        raise NotFound()
-    return Place(room, joined, role, channel.policy)
+    policy = ports.plugins.channels[room.channel_type].policy
+    return Place(room, joined, role, policy)
+
+
+def _role(
+    ports: Ports, actor: Actor, type_name: str, *, backstage: bool, state: str | None, joined_as: str | None
+) -> str | None:
+    """The one rule of who is in a room as what; None: nowhere. ``joined_as``: their role in it, while they are."""
+    channel = ports.plugins.channels.get(type_name)
+    if channel is None or type_name not in ports.plugins.channel_types:
+        return None  # the plugin that knew this kind of room is gone
+    if backstage and not actor.is_staff:
+        return None
+    if state == "banned":
+        return None
+    behind_the_counter = actor.is_staff and (channel.policy.owned or backstage)
+    if joined_as is None and not behind_the_counter:
+        return None
+    role = joined_as if joined_as is not None else "agent"
+    return role if ports.plugins.may_enter(type_name, actor, role) else None
+
+
+async def reach(ports: Ports, at: Queries, actor: Actor) -> Reach:
+    """Everything ``actor`` may read, as of one moment: for queries over many rooms.
+
+    It says what :func:`place_of` would say of each room: the same rule decides, once for all rooms somebody
+    has no place in, and once for each room they have or had one in.
+    """
+
+    def from_without(name: str, *, backstage: bool) -> bool:
+        return _role(ports, actor, name, backstage=backstage, state=None, joined_as=None) is not None
+
+    types = frozenset(name for name in ports.plugins.channels if from_without(name, backstage=False))
+    backstage_types = frozenset(name for name in ports.plugins.channels if from_without(name, backstage=True))
+    bounds: dict[RoomId, int] = {}
+    for place in await rooms.places_of(at, actor.tenant, actor.id):
+        joined_as = place.role if place.state == "joined" else None
+        role = _role(
+            ports, actor, place.channel_type, backstage=place.backstage, state=place.state, joined_as=joined_as
+        )
+        bound = NOTHING
+        if role is not None:
+            since_join = ports.plugins.channels[place.channel_type].policy.history == "since_join"
+            bound = place.visible_from if since_join and joined_as is not None else 0
+        # Most rooms of an agent are what they would be for any agent: those need not be named.
+        if bound != (0 if place.channel_type in (backstage_types if place.backstage else types) else NOTHING):
+            bounds[place.room] = bound
+    return Reach(bounds, types, backstage_types)
+
+
+def reach_of(place: Place) -> Reach:
+    """The one room of a place."""
+    return Reach({place.room.id: place.visible_from})
 
 
 async def room_for(ports: Ports, actor: Actor, room_id: RoomId, need: Need = Need.READ) -> Place:

@@ -61,6 +61,17 @@ def words(text: str) -> list[str]:
     return _word().findall(normalise(text))
 
 
+def word_spans(text: str) -> list[tuple[str, int, int]]:
+    """The words of a text, normalised, each with where it stands in ``text``: begin and end, in code points."""
+    plain, begins, ends = _aligned(text)
+    return [(found.group(), begins[found.start()], ends[found.end() - 1]) for found in _word().finditer(plain)]
+
+
+def is_unspaced(word: str) -> bool:
+    """Whether a word is of a script written without spaces between words."""
+    return _UNSPACED.match(word) is not None
+
+
 class Phrases:
     """Words and phrases to look for, whole: ``ass`` is not found in ``class``.
 

@@ -92,6 +92,16 @@ async def supported(
     return [rows.room(row) for row in found]
 
 
+async def names_of(db: Queries, tenant: TenantId, wanted: Sequence[RoomId]) -> dict[RoomId, tuple[str, str]]:
+    """The names and channel types of rooms; absent ones are left out."""
+    found = await db.fetch(
+        "SELECT r.id, r.name, r.channel_type FROM rooms r WHERE r.tenant_id = $1 AND r.id = ANY($2::uuid[])",
+        tenant,
+        list(wanted),
+    )
+    return {row["id"]: (row["name"], row["channel_type"]) for row in found}
+
+
 async def get_with_member(
     db: Queries, tenant: TenantId, room: RoomId, user: UserId
 ) -> tuple[Room, Membership | None] | None:
@@ -285,6 +295,39 @@ async def inbox(
         )
         for row in found
     ]  # fmt: skip
+
+
+@dataclass(frozen=True)
+class OwnPlace:
+    """Somebody's place in a room, present or past, with what decides whether they may read it."""
+
+    room: RoomId
+    channel_type: str
+    backstage: bool
+    role: str
+    state: str
+    visible_from: int
+
+
+async def places_of(db: Queries, tenant: TenantId, user: UserId) -> list[OwnPlace]:
+    """Every room a user has or had a place in."""
+    found = await db.fetch(
+        "SELECT p.room_id, r.channel_type, r.backstage_of, p.role, p.state, p.visible_from FROM participants p"
+        " JOIN rooms r ON r.tenant_id = p.tenant_id AND r.id = p.room_id WHERE p.tenant_id = $1 AND p.user_id = $2",
+        tenant,
+        user,
+    )
+    return [
+        OwnPlace(
+            row["room_id"],
+            row["channel_type"],
+            row["backstage_of"] is not None,
+            row["role"],
+            row["state"],
+            row["visible_from"],
+        )
+        for row in found
+    ]
 
 
 async def unread(db: Queries, tenant: TenantId, room: RoomId, user: UserId) -> tuple[int, bool]:

@@ -269,6 +269,7 @@ class Desk:
         await jobs.cases()
         await jobs.rooms()
         await jobs.observe()
+        await jobs.search()
 
     async def until(self, condition: Callable[[], Any], *, patience_s: float = PATIENCE_S) -> Any:
         """Wait until ``condition`` holds."""

@@ -20,6 +20,7 @@ from deskbell.server.rest import (
     openapi,
     participants,
     rooms,
+    search,
     support,
     sync,
 )
@@ -29,7 +30,7 @@ from deskbell.server.rest.routes import PREFIX
 __all__ = ["PREFIX", "openapi_of", "register"]
 
 _DOCUMENT = "deskbell_openapi"
-NOUNS = (auth, rooms, participants, messages, sync, support, cases, agents, moderation)
+NOUNS = (auth, rooms, participants, messages, search, sync, support, cases, agents, moderation)
 
 
 def register(app: Quart, edge: Edge) -> None:

@@ -34,6 +34,7 @@ _NOUNS = {
     "rooms": "Rooms one is in.",
     "participants": "The people of a room.",
     "messages": "What is said.",
+    "search": "Finding what was said.",
     "sync": "Catching up: changes, unread, presence.",
     "support": "Conversations between visitors, the assistant and agents.",
     "cases": "Escalations, for agents.",
