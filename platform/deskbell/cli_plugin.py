@@ -12,12 +12,21 @@ from rich.console import Console
 from rich.markup import escape
 from rich.text import Text
 
+from deskbell.plugin_template import KINDS, NotWritten, write
+
 if TYPE_CHECKING:
     from deskbell.testing.conformance import Report, Result
 
 out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)
 
+_NEXT = {
+    "cd {folder}": "",
+    "pip install -e '.[test]'": "into the environment of Deskbell",
+    "pytest": "does it do what it is for?",
+    "deskbell plugin check .": "does it keep what it owes the desk?",
+    "deskbell serve": "config.yaml, there, switches it on",
+}
 _SIGNS = {"passed": "[green]✓[/]", "failed": "[red]✗[/]", "skipped": "[dim]–[/]"}
 
 
@@ -32,23 +41,58 @@ def plugin() -> None:
 
 
 @plugin.command(
+    epilog=_examples("deskbell plugin new acme_rooms", "deskbell plugin new acme_bot --kind bot --into plugins")
+)
+@click.argument("name")
+@click.option(
+    "--kind", type=click.Choice(list(KINDS)), default="channel", show_default=True, help="What the plugin is to be."
+)
+@click.option(
+    "--into",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path(),
+    show_default=True,
+    help="The folder in which the plugin's folder is made.",
+)
+def new(name: str, kind: str, into: Path) -> None:
+    """Begin a plugin that works.
+
+    Makes a folder with a module, its tests, a configuration that switches it on, and what pip needs.
+    Exit status: 2 when nothing was made.
+    """
+    try:
+        folder = write(name, kind, into)
+    except NotWritten as error:
+        err.print(str(error), markup=False, soft_wrap=True)
+        raise SystemExit(2) from None
+    out.print(f"[bold]{escape(str(folder))}[/] is {KINDS[kind]}. It works already:\n", soft_wrap=True)
+    for command, meaning in _NEXT.items():
+        line = command.format(folder=folder)
+        out.print(Text(f"  {line:<26}" if meaning else f"  {line}"), Text(meaning, style="dim"), soft_wrap=True)
+
+
+@plugin.command(
     epilog=_examples(
         "deskbell plugin check .",
         "deskbell plugin check acme_rooms.py --config config.yaml",
         "deskbell plugin check escalation --json",
     )
 )
-@click.argument("target", metavar="PATH")
+@click.argument("path")
 @click.option(
     "--config",
     "config_file",
     type=click.Path(path_type=Path, dir_okay=False, exists=True),
     help="Settings file whose plugins.NAME.settings the plugin is checked with. Default: its own defaults.",
 )
-@click.option("--patience", "patience_s", type=click.FloatRange(1, 600), help="Seconds until a call counts as hung.")
-@click.option("--turn", "turn_s", type=click.FloatRange(0.1, 600), help="Seconds that a bot may take for a turn.")
+@click.option(
+    "--patience", "patience_s", type=click.FloatRange(1, 600), help="Seconds until a call counts as hung. Default: 15."
+)
+@click.option(
+    "--turn", "turn_s", type=click.FloatRange(0.1, 600), help="Seconds that a bot may take for a turn. Default: 5."
+)
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
-def check(target: str, config_file: Path | None, patience_s: float | None, turn_s: float | None, as_json: bool) -> None:
+def check(path: str, config_file: Path | None, patience_s: float | None, turn_s: float | None, as_json: bool) -> None:
     """Check that a plugin keeps what it owes the desk.
 
     That it is found, answers in time, stops when it is told to, keeps rooms apart, leaks nothing, and more.
@@ -61,7 +105,7 @@ def check(target: str, config_file: Path | None, patience_s: float | None, turn_
 
     try:
         reports = examine(
-            target,
+            path,
             settings=_settings(config_file),
             patience_s=PATIENCE_S if patience_s is None else patience_s,
             turn_s=TURN_S if turn_s is None else turn_s,

@@ -29,6 +29,7 @@ LAYERS: dict[str, int] = {
     "contracts": 2,
     "hookspecs": 3,
     "plugins": 4,
+    "plugin_template": 4,
     "store": 4,
     "volatile": 4,
     "tokens": 4,

@@ -119,9 +119,15 @@ class _BotPlugin:
         return [self._bot]
 
 
-def settings_for(url: str, **changes: Any) -> Settings:
-    """Settings for tests: quick turns, roomy limits, one tenant with one site. ``changes``: sections by name."""
-    site = SiteSeed(name="Shop", public_key=SITE_KEY, secret=SITE_SECRET, origins=("https://shop.example",))
+def settings_for(url: str, *, site_bot: str = "", **changes: Any) -> Settings:
+    """Settings for tests: quick turns, roomy limits, one tenant with one site.
+
+    Args:
+        site_bot: The bot that answers on the site; empty: the first by name.
+        changes: Sections by name.
+    """
+    origins = ("https://shop.example",)
+    site = SiteSeed(name="Shop", public_key=SITE_KEY, secret=SITE_SECRET, origins=origins, bot=site_bot)
     tenant = TenantSeed(
         slug="default",
         name="Test",
