@@ -326,11 +326,12 @@ def check_config(config_file: Path | None, everything: bool) -> None:
 
 
 def _plugin_problems(loaded: Loaded) -> list[str]:
-    from deskbell.plugins import PluginError, PluginHost
+    from deskbell import offline
+    from deskbell.plugins import PluginError
 
     settings = loaded.settings
     try:
-        host = PluginHost.load(settings.plugins, settings.channels, moderation_timeout_s=settings.moderation.timeout_s)
+        host = offline.host_of(settings, _run(offline.switched(settings)))
     except PluginError as error:
         return [str(error)]
     return [f"plugin {item['name']}: {item['reason']}" for item in host.describe() if item["state"] == "refused"]
@@ -354,11 +355,12 @@ def plugins(context: click.Context, config_file: Path | None, as_json: bool) -> 
 
 
 def _list_plugins(config_file: Path | None, as_json: bool) -> None:
-    from deskbell.plugins import PluginError, PluginHost
+    from deskbell import offline
+    from deskbell.plugins import PluginError
 
     settings = _loaded(config_file).settings
     try:
-        host = PluginHost.load(settings.plugins, settings.channels, moderation_timeout_s=settings.moderation.timeout_s)
+        host = offline.host_of(settings, _run(offline.switched(settings)))
     except PluginError as error:
         err.print(str(error), markup=False)
         raise SystemExit(2) from None
@@ -366,14 +368,57 @@ def _list_plugins(config_file: Path | None, as_json: bool) -> None:
     if as_json:
         click.echo(msgspec.json.encode(described).decode())
         return
-    table = Table("Plugin", "Version", "State", "Offers", "Why not", box=None, pad_edge=False)
+    table = Table("Plugin", "Version", "State", "Offers", "From", "Why not", box=None, pad_edge=False)
     colours = {"active": "green", "refused": "red", "disabled": "dim"}
     for item in described:
         offers = ", ".join(_counted(count, kind) for kind, count in item["offers"].items()) or "nothing as it is set"
-        state = item["state"]
-        table.add_row(item["name"], item["version"], f"[{colours[state]}]{state}[/]", offers, item["reason"])
+        state, why = item["state"], escape(item["reason"])
+        source = escape(item["source"].partition(" (")[0])
+        table.add_row(item["name"], item["version"], f"[{colours[state]}]{state}[/]", offers, source, why)
     out.print(table)
     raise SystemExit(1 if any(item["state"] == "refused" for item in described) else 0)
+
+
+@plugins.command("enable", epilog=_examples("deskbell plugins enable moderation_words"))
+@CONFIG
+@click.argument("name")
+def enable_plugin(config_file: Path | None, name: str) -> None:
+    """Switch a plugin on, without a restart.
+
+    What serves follows within seconds. What config.yaml switches off stays off.
+    Exit status: 1 when it cannot be switched, 3 when the store does not answer.
+    """
+    _switch_plugin(config_file, name, True)
+
+
+@plugins.command("disable", epilog=_examples("deskbell plugins disable moderation_words"))
+@CONFIG
+@click.argument("name")
+def disable_plugin(config_file: Path | None, name: str) -> None:
+    """Switch a plugin off, without a restart.
+
+    What serves follows within seconds. A plugin whose rooms or conversations would be left without
+    what they need cannot be switched off so.
+    Exit status: 1 when it cannot be switched, 3 when the store does not answer.
+    """
+    _switch_plugin(config_file, name, False)
+
+
+def _switch_plugin(config_file: Path | None, name: str, on: bool) -> None:
+    from deskbell import offline
+    from deskbell.plugins import PluginError
+    from deskbell.store.database import StoreError
+
+    settings = _loaded(config_file).settings
+    try:
+        _run(offline.switch(settings, name, on))
+    except PluginError as error:
+        err.print(str(error), markup=False)
+        raise SystemExit(1) from None
+    except StoreError as error:
+        err.print(str(error), markup=False)
+        raise SystemExit(3) from None
+    out.print(f"{name} is switched {'on' if on else 'off'}.", markup=False)
 
 
 def _counted(count: int, kinds: str) -> str:

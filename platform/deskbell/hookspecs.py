@@ -25,8 +25,12 @@ from deskbell.contracts import (
     Bot,
     ChannelType,
     EscalationRule,
+    Job,
+    MessageKind,
     ModerationFilter,
     PluginContext,
+    Queue,
+    Route,
 )
 from deskbell.ids import RoomId, TenantId
 from deskbell.model.records import Case, Message, Participant
@@ -106,6 +110,74 @@ def register_escalation_rules(settings: Any, context: PluginContext) -> Sequence
         settings: The plugin's checked settings.
         context: What it reaches the desk by, later.
     Returns: The rules, possibly none. Their names must be unique.
+    """
+
+
+@hookspec
+def register_message_kinds(settings: Any, context: PluginContext) -> Sequence[MessageKind]:  # type: ignore[empty-body]
+    """Offer kinds of messages, each with the shape of its ``metadata``.
+
+    Called once, synchronously, while the platform starts or the plugin is switched on; do no I/O here.
+    The names must be unique over all plugins, and none of the platform's own. A message of such a kind whose
+    ``metadata`` does not fit is refused with ``invalid``; without the plugin the kind is refused with
+    ``kind_not_allowed``, and what was posted stays.
+    Since 0.1. Example: ``docs/examples/plugins.d/lifts.py``.
+
+    Args:
+        settings: The plugin's checked settings.
+        context: What it reaches the desk by, later.
+    Returns: The kinds, possibly none.
+    """
+
+
+@hookspec
+def register_routes(settings: Any, context: PluginContext) -> Sequence[Route]:  # type: ignore[empty-body]
+    """Offer HTTP addresses under ``/api/v1/plugins/<plugin>/``.
+
+    Called once, synchronously, while the platform starts or the plugin is switched on; do no I/O here.
+    Who may ask, the body and the query are checked before the handler is called; its answer is checked too.
+    The addresses stand in the API's description, and answer 404 as soon as the plugin is switched off.
+    A handler that raises, is late or answers something else is answered with 503; one that is late again
+    and again is not asked for a while.
+    Since 0.1. Example: ``docs/examples/plugins.d/lifts.py``.
+
+    Args:
+        settings: The plugin's checked settings.
+        context: What it reaches the desk by, later.
+    Returns: The routes, possibly none. Their names must be unique within the plugin.
+    """
+
+
+@hookspec
+def register_jobs(settings: Any, context: PluginContext) -> Sequence[Job]:  # type: ignore[empty-body]
+    """Offer work that falls due by the clock.
+
+    Called once, synchronously, while the platform starts or the plugin is switched on; do no I/O here.
+    A job is run once per slot of time, by one instance of all. One that raises or is late is run again in
+    its next slot.
+    Since 0.1. Example: ``docs/examples/plugins.d/lifts.py``.
+
+    Args:
+        settings: The plugin's checked settings.
+        context: What it reaches the desk by, later.
+    Returns: The jobs, possibly none. Their names must be unique within the plugin.
+    """
+
+
+@hookspec
+def register_queues(settings: Any, context: PluginContext) -> Sequence[Queue]:  # type: ignore[empty-body]
+    """Offer queues for work that must be done in the world outside, and is kept until it is.
+
+    Called once, synchronously, while the platform starts or the plugin is switched on; do no I/O here.
+    ``context.enqueue`` leaves work; the handler does it at least once and answers ``Done``, ``Retry`` or
+    ``Dead``. Raising and being late are a ``Retry``. What is dead is kept for an admin to look at and replay.
+    While the plugin is switched off its work waits.
+    Since 0.1. Example: ``docs/examples/plugins.d/lifts.py``.
+
+    Args:
+        settings: The plugin's checked settings.
+        context: What it reaches the desk by, later.
+    Returns: The queues, possibly none. Their names must be unique within the plugin.
     """
 
 

@@ -42,6 +42,7 @@ LAYERS: dict[str, int] = {
     "app": 9,
     "logs": 9,
     "workers": 9,
+    "offline": 9,
     "client": 3,
     "chat": 10,
     "testing": 11,

@@ -281,7 +281,10 @@ def _permitted(ports: Ports, actor: Actor, draft: Draft, client_id: str, place: 
         raise Muted(until=from_us(place.member.muted_until).isoformat())
     if draft.attachments:
         raise Invalid("Attachments are not offered by this installation.")
-    return content, checked_metadata(draft.metadata)
+    metadata = checked_metadata(draft.metadata)
+    if draft.kind in ports.plugins.message_kinds:
+        ports.plugins.checked_metadata(draft.kind, metadata)
+    return content, metadata
 
 
 def _command(

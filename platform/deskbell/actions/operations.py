@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
-from typing import Any
 
 from deskbell.actions import observing, turns
 from deskbell.errors import Forbidden
@@ -125,13 +124,3 @@ def needs_admin(actor: Actor | None) -> None:
     """
     if actor is None or actor.role != "admin":
         raise Forbidden("This is for admins.")
-
-
-async def plugins(ports: Ports, actor: Actor) -> list[dict[str, Any]]:
-    """Every plugin that was found, what became of it, and how it behaves.
-
-    Raises:
-        Forbidden: Not an admin.
-    """
-    needs_admin(actor)
-    return ports.plugins.describe()

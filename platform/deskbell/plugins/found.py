@@ -6,10 +6,10 @@ that can be read, no module) is kept in its ``problem`` and hides no other.
 In a folder each ``.py`` file and each sub-folder with an ``__init__.py`` (or a ``plugin.py``) is a plugin;
 names that begin with ``.`` or ``_`` are left alone. A sub-folder may have a manifest, ``plugin.toml``::
 
-    id = "parcels"              # else the name of the folder
+    id = "lifts"                # else the name of the folder
     version = "1.2"
     requires_api = ">=1,<2"     # else the attribute of that name of the module
-    description = "Where is my parcel?"
+    description = "Does the lift run?"
 """
 
 from __future__ import annotations

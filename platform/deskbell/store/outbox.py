@@ -288,6 +288,19 @@ async def replay(db: Queries, tenant: TenantId, row_id: int, now_us: int) -> boo
     )
 
 
+async def replay_all(db: Queries, tenant: TenantId, queue: str, now_us: int, ids: Sequence[int] | None) -> int:
+    """The same for several rows of a queue, or all that are dead. How many there were."""
+    return await db.execute(
+        "UPDATE outbox SET status = 'pending', attempts = 0, due_at = $3, done_at = NULL"
+        " WHERE tenant_id = $1 AND queue = $2 AND status = 'dead' AND ($4 OR id = ANY($5::bigint[]))",
+        tenant,
+        queue,
+        now_us,
+        ids is None,
+        list(ids or ()),
+    )
+
+
 async def forget_done(db: Queries, before_us: int) -> int:
     """Drop finished rows older than ``before_us``; dead ones stay until somebody looks."""
     return await db.execute("DELETE FROM outbox WHERE status = 'done' AND done_at < $1", before_us)

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import inspect
 import itertools
 import socket as sockets
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
@@ -278,11 +279,15 @@ class Desk:
         await jobs.search()
 
     async def until(self, condition: Callable[[], Any], *, patience_s: float = PATIENCE_S) -> Any:
-        """Wait until ``condition`` holds."""
+        """Wait until ``condition``, which may be awaited, holds."""
         async with asyncio.timeout(patience_s):
-            while not (value := condition()):
+            while True:
+                value = condition()
+                if inspect.isawaitable(value):
+                    value = await value
+                if value:
+                    return value
                 await asyncio.sleep(0.01)
-            return value
 
 
 class Person:

@@ -7,6 +7,7 @@ from typing import Any
 from quart import Quart, Response
 
 from deskbell.server.edge import Edge
+from deskbell.server.mounts import Mounts
 from deskbell.server.rest import (
     agents,
     answers,
@@ -19,6 +20,7 @@ from deskbell.server.rest import (
     moderation,
     openapi,
     participants,
+    plugins,
     rooms,
     search,
     support,
@@ -30,7 +32,7 @@ from deskbell.server.rest.routes import PREFIX
 __all__ = ["PREFIX", "openapi_of", "register"]
 
 _DOCUMENT = "deskbell_openapi"
-NOUNS = (auth, rooms, participants, messages, search, sync, support, cases, agents, moderation)
+NOUNS = (auth, rooms, participants, messages, search, sync, support, cases, agents, moderation, plugins)
 
 
 def register(app: Quart, edge: Edge) -> None:
@@ -43,6 +45,9 @@ def register(app: Quart, edge: Edge) -> None:
     for noun in NOUNS:
         app.register_blueprint(noun.blueprint(edge))
     app.register_blueprint(health.blueprint(edge, meters))
+    mounts = Mounts(edge)
+    mounts.register(app)
+    app.extensions[openapi.MOUNTED] = mounts
     document = app.extensions[_DOCUMENT] = openapi.Document(app)
 
     async def openapi_json() -> Response:

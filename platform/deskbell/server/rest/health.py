@@ -1,4 +1,4 @@
-"""For operators: is this instance alive and fit, what does it count, what does it run with."""
+"""For operators: is this instance alive and fit, and what does it count."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from quart import Blueprint, request
 from deskbell.actions import operations
 from deskbell.errors import Forbidden, Unavailable
 from deskbell.server.edge import Edge
-from deskbell.server.rest.bodies import Items
 from deskbell.server.rest.meters import Meters
 from deskbell.server.rest.routes import Ask, Routes
 from deskbell.version import __version__
@@ -25,20 +24,6 @@ class Word(msgspec.Struct, frozen=True, omit_defaults=True):
 
     status: str
     detail: dict[str, Any] | None = None
-
-
-class PluginEntry(msgspec.Struct, frozen=True):
-    """A plugin that was found. ``reason``: why it was refused; ``times`` in milliseconds."""
-
-    name: str
-    version: str
-    state: str
-    reason: str
-    offers: dict[str, int]
-    hooks: list[str]
-    faults: int
-    last_fault: str
-    times: dict[str, dict[str, float]]
 
 
 def blueprint(edge: Edge, meters: Meters) -> Blueprint:
@@ -80,12 +65,6 @@ def blueprint(edge: Edge, meters: Meters) -> Blueprint:
         if not _from_this_machine(edge, ask):
             operations.needs_admin(ask.who)
         return await meters.text()
-
-    @routes.get("/plugins", Items[PluginEntry], refuses=[Forbidden])
-    async def list_plugins(ask: Ask) -> Items[PluginEntry]:
-        """Every plugin that was found, and how it behaves; for admins."""
-        found = await operations.plugins(ports, ask.actor)
-        return Items([msgspec.convert(entry, PluginEntry) for entry in found])
 
     return routes.blueprint
 

@@ -107,6 +107,13 @@ class Meters:
 
     def _turns(self) -> Iterator[Metric]:
         turns = self._edge.turns
+        faults = CounterMetricFamily("deskbell_plugin_faults", "Calls of plugins that failed.", labels=["plugin"])
+        blocks = CounterMetricFamily("deskbell_plugin_blocks", "Times a plugin held up the process.", labels=["plugin"])
+        for name, failed, blocked in self._edge.ports.plugins.troubles():
+            faults.add_metric([name], failed)
+            blocks.add_metric([name], blocked)
+        yield faults
+        yield blocks
         yield CounterMetricFamily("deskbell_turns", "Bot turns that were begun.", turns.taken)
         yield CounterMetricFamily("deskbell_turns_discarded", "Bot answers that came too late.", turns.discarded)
         yield CounterMetricFamily("deskbell_turns_put_off", "Bot turns that failed and are tried again.", turns.put_off)

@@ -22,6 +22,8 @@ from deskbell.version import __version__
 
 REF = "#/components/schemas/{name}"
 BEARER = "bearer"
+MOUNTED = "deskbell_mounts"
+"""Where an application keeps the :class:`~deskbell.server.mounts.Mounts` of its plugins."""
 DESCRIPTION = """\
 Everything a client does without a socket. JSON in UTF-8; times are RFC 3339 in UTC; ids are UUIDs in lower case and
 are names, never an order: the order of a room is `seq`.
@@ -40,6 +42,7 @@ _NOUNS = {
     "cases": "Escalations, for agents.",
     "agents": "Being there.",
     "moderation": "What filters kept back.",
+    "plugins": "Plugins, and the addresses they add.",
     "health": "For operators.",
 }
 _STATUS = {
@@ -77,7 +80,9 @@ class Provider(OpenAPIProvider):
         self._refs[str] = {"type": "string"}
         self._components = components
         document: dict[str, Any] = super().schema()
-        queries = {promise.query.__name__ for promise in promises if promise.query is not None}
+        queries = {
+            self._refs[promise.query]["$ref"].rpartition("/")[2] for promise in promises if promise.query is not None
+        }
         document["components"]["schemas"] = {
             name: schema for name, schema in sorted(components.items()) if name not in queries
         }
@@ -89,8 +94,18 @@ class Provider(OpenAPIProvider):
         for rule in sorted(self._app.url_map.iter_rules(), key=lambda rule: (rule.rule, sorted(rule.methods or ()))):
             if hasattr(self._app.view_functions.get(rule.endpoint), PROMISE):
                 yield rule
+        # A map of their own binds them, so that they can be read like ours.
+        yield from (rule for rule, _ in self._mounted())
+
+    def _mounted(self) -> list[tuple[Rule, Promise]]:
+        """What plugins promise at the moment."""
+        found: list[tuple[Rule, Promise]] = self._app.extensions[MOUNTED].promises()
+        return found
 
     def _promise(self, rule: Rule) -> Promise:
+        for mounted, promised in self._mounted():
+            if mounted is rule:
+                return promised
         promise: Promise = getattr(self._app.view_functions[rule.endpoint], PROMISE)
         return promise
 
@@ -192,9 +207,11 @@ def _even_tuples(schema: Any) -> None:
 
 
 class Document:
-    """The document of one application, made when it is first asked for: by then all routes are mounted."""
+    """The document of one application, made when it is first asked for, and anew when a plugin came or went."""
 
     def __init__(self, app: Quart) -> None:
+        self._app = app
+        self._generation = -1
         self._schema = QuartSchema(
             app,
             conversion_preference="msgspec",
@@ -210,12 +227,15 @@ class Document:
         self._encoded = b""
 
     def made(self) -> dict[str, Any]:
-        if self._made is None:
+        generation = self._app.extensions[MOUNTED].generation
+        if self._made is None or self._generation != generation:
+            self._generation, self._encoded = generation, b""
             self._made = self._schema.openapi_provider.schema()
         return self._made
 
     def encoded(self) -> bytes:
         """As JSON."""
+        made = self.made()
         if not self._encoded:
-            self._encoded = msgspec.json.encode(self.made())
+            self._encoded = msgspec.json.encode(made)
         return self._encoded

@@ -63,6 +63,8 @@ class Promise:
     refuses: Sequence[type[DeskbellError]] = ()
     who: Who = "user"
     media: str = "application/json"
+    raw: bool = False
+    """Whether the handler is given the body as it came, and all headers."""
 
     @property
     def parameters(self) -> list[str]:
@@ -94,6 +96,7 @@ class Ask:
     address: str
     origin: str | None
     headers: Mapping[str, str]
+    raw: bytes = b""
 
     @property
     def actor(self) -> Actor:
@@ -142,14 +145,15 @@ class Routes:
                 answers=answers if isinstance(answers, dict) else {200: answers},
                 **promised,
             )
-            view = self._view(promise, handler)
+            view = self.view(promise, handler)
             setattr(view, PROMISE, promise)
             self.blueprint.add_url_rule(path, handler.__name__, view, methods=[method])
             return handler
 
         return mount
 
-    def _view(self, promise: Promise, handler: Callable[..., Coroutine[Any, Any, Any]]) -> Any:
+    def view(self, promise: Promise, handler: Callable[..., Coroutine[Any, Any, Any]]) -> Any:
+        """What answers a request to this route."""
         usual = next(iter(promise.answers))
 
         async def view(**path: str) -> Response:
@@ -183,7 +187,11 @@ class Routes:
         if promise.body is not None:
             body = await _body(promise.body, self._edge.ports.settings.limits.json_depth)
         headers = {name: request.headers[name] for name in promise.headers if name in request.headers}
-        return Ask(who, body, query, address_of(request), origin_of(request), headers)
+        raw = b""
+        if promise.raw:
+            raw = await request.body
+            headers = {name.lower(): value for name, value in request.headers.items()}
+        return Ask(who, body, query, address_of(request), origin_of(request), headers, raw)
 
     async def _seen_through(self, work: Coroutine[Any, Any, Any]) -> Any:
         """Run to the end what changes something, whether or not its client still waits for the answer."""

@@ -1,0 +1,221 @@
+"""Plugins are switched on and off while the desk runs, on all instances, and over restarts."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+import msgspec
+import pytest
+
+from deskbell import (
+    Block,
+    ChannelType,
+    Done,
+    Job,
+    MessageKind,
+    PluginContext,
+    Queue,
+    QueueItem,
+    Route,
+    RouteRequest,
+    Submission,
+    hookimpl,
+)
+from deskbell.testing.desk import Desk, Person, settings_for
+
+
+class Answer(msgspec.Struct):
+    said: str
+
+
+class Guard:
+    name = "guard"
+    order = 1
+
+    async def check(self, submission: Submission) -> Block:
+        return Block("everything")
+
+
+class Whole:
+    """A plugin that adds one of each, and notes what reaches it."""
+
+    def __init__(self) -> None:
+        self.heard: list[str] = []
+        self.ended: list[str] = []
+        self.context: PluginContext | None = None
+
+    @hookimpl
+    def register_moderation_filters(self, context: PluginContext) -> Sequence[Guard]:
+        self.context = context
+        context.spawn(self.waits, "waits")
+        return [Guard()]
+
+    @hookimpl
+    def register_routes(self) -> Sequence[Route]:
+        return [Route(name="hi", method="GET", path="/hi", handler=self.hi, answers=Answer, summary="Hi.")]
+
+    @hookimpl
+    def register_jobs(self) -> Sequence[Job]:
+        return [Job(name="tick", every_s=1, handler=self.tick)]
+
+    @hookimpl
+    def register_queues(self) -> Sequence[Queue]:
+        return [Queue(name="out", handler=self.handle)]
+
+    @hookimpl
+    def register_message_kinds(self) -> Sequence[MessageKind]:
+        return [MessageKind(name="vote", metadata=Answer)]
+
+    @hookimpl
+    async def on_message(self, what: str) -> None:
+        self.heard.append("message")
+
+    async def waits(self) -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            self.ended.append("waits")
+
+    async def hi(self, request: RouteRequest) -> Answer:
+        return Answer("hi")
+
+    async def tick(self, due: datetime) -> None:
+        self.heard.append("tick")
+
+    async def handle(self, item: QueueItem) -> Done:
+        self.heard.append("work")
+        return Done()
+
+
+async def says(person: Person, room: str, kind: str = "text") -> Any:
+    body = {"content": "hello", "kind": kind, "metadata": {"said": "yes"} if kind == "vote" else {}}
+    answer = await person.post(f"/rooms/{room}/messages", body)
+    return answer.json()["error"]["code"] if "error" in answer.json() else "posted"
+
+
+async def test_switching_a_plugin_off_removes_all_it_added_and_switching_it_on_brings_it_back(
+    database_url: str,
+) -> None:
+    plugin = Whole()
+    async with Desk.open(database_url, plugins={"acme": plugin}, jobs={"tick_s": 3600.0}) as desk:
+        kim, tom = await desk.agent("Kim", role="admin"), await desk.member("Tom")
+        room = await tom.group()
+        work = desk.application._work
+        assert plugin.context is not None
+        assert await says(tom, room) == "blocked"
+        assert (await tom.get("/plugins/acme/hi")).json() == {"said": "hi"}
+        assert desk.application.ports.plugins.describe()[-1]["tasks"] == 1
+
+        off = (await kim.post("/plugins/acme/disable")).json()
+        assert (off["state"], off["reason"], off["registers"]) == (
+            "disabled",
+            "switched off by an admin while Deskbell ran",
+            {},
+        )
+        assert plugin.ended == ["waits"] and off["tasks"] == 0
+        assert await says(tom, room) == "posted"
+        assert await says(tom, room, "vote") == "kind_not_allowed"
+        assert (await tom.get("/plugins/acme/hi")).status_code == 404
+        assert "/api/v1/plugins/acme/hi" not in (await desk.http.get("/openapi.json")).json()["paths"]
+        assert (await tom.get("/message-kinds")).json()["items"] == []
+        await desk.advance(10)
+        await work.jobs()
+        await work.queues()
+        assert plugin.heard == []
+
+        on = (await kim.post("/plugins/acme/enable")).json()
+        assert on["state"] == "active" and set(on["registers"]) == {
+            "moderation_filters",
+            "routes",
+            "jobs",
+            "queues",
+            "message_kinds",
+        }
+        assert await says(tom, room) == "blocked"
+        assert (await tom.get("/plugins/acme/hi")).json() == {"said": "hi"}
+        assert "/api/v1/plugins/acme/hi" in (await desk.http.get("/openapi.json")).json()["paths"]
+        assert await plugin.context.enqueue("out", desk.tenant, {})
+        await work.jobs()
+        await desk.until(lambda: sorted(plugin.heard) == ["tick", "work"])
+
+
+async def test_work_left_before_a_plugin_was_switched_off_waits_for_it(sqlite_url: str) -> None:
+    plugin = Whole()
+    async with Desk.open(sqlite_url, plugins={"acme": plugin}, jobs={"tick_s": 3600.0}) as desk:
+        kim = await desk.agent("Kim", role="admin")
+        assert plugin.context is not None
+        await plugin.context.enqueue("out", desk.tenant, {}, after_s=60)
+        await kim.post("/plugins/acme/disable")
+        await desk.advance(120)
+        await desk.application._work.queues()
+        assert plugin.heard == []
+        await kim.post("/plugins/acme/enable")
+        await desk.application._work.queues()
+        await desk.until(lambda: plugin.heard == ["work"])
+
+
+async def test_a_switch_holds_on_all_instances_and_over_restarts(postgres_url: str, redis_url: str) -> None:
+    settings = settings_for(postgres_url, bus={"url": redis_url}, jobs={"tick_s": 3600.0})
+    async with (
+        Desk.open("", settings=settings, plugins={"acme": Whole()}) as one,
+        Desk.open("", settings=settings, plugins={"acme": Whole()}) as two,
+    ):
+        kim, tom = await one.agent("Kim", role="admin"), await two.member("Tom")
+        room = await tom.group()
+        assert await says(tom, room) == "blocked"
+        assert (await kim.post("/plugins/acme/disable")).status_code == 200
+        await two.application.jobs.tips()
+        assert await says(tom, room) == "posted"
+    async with Desk.open("", settings=settings, plugins={"acme": Whole()}) as later:
+        tom = await later.member("Tom")
+        assert await says(tom, await tom.group()) == "posted"
+
+
+async def test_only_admins_who_look_after_the_installation_switch_plugins(sqlite_url: str) -> None:
+    """Plugins serve all tenants: with several, their admins have to be named."""
+    async with Desk.open(sqlite_url, plugins={"acme": Whole()}) as desk:
+        kim, ana = await desk.agent("Kim", role="admin"), await desk.agent("Ana", role="supervisor")
+        assert (await ana.post("/plugins/acme/disable")).status_code == 403
+        assert (await kim.post("/plugins/nothing/disable")).status_code == 404
+        await desk.other_tenant()
+        refused = await kim.post("/plugins/acme/disable")
+        assert refused.status_code == 403 and "plugin_host.operators" in refused.json()["error"]["message"]
+    settings = settings_for(sqlite_url, plugin_host={"operators": ["default"]})
+    async with Desk.open("", settings=settings, plugins={"acme": Whole()}) as desk:
+        kim = await desk.agent("Kim", role="admin")
+        stranger = await desk.person("Zed", kind="agent", role="admin", tenant=await desk.other_tenant())
+        assert (await stranger.post("/plugins/acme/disable")).status_code == 403
+        assert (await kim.post("/plugins/acme/disable")).status_code == 200
+
+
+class Kinds:
+    @hookimpl
+    def register_channel_types(self) -> Sequence[ChannelType]:
+        return [ChannelType(name="lounge", title="Lounge")]
+
+
+async def test_a_plugin_whose_rooms_are_in_use_is_not_switched_off_and_says_why(sqlite_url: str) -> None:
+    async with Desk.open(sqlite_url, plugins={"kinds": Kinds()}) as desk:
+        kim, tom, maya = await desk.agent("Kim", role="admin"), await desk.member("Tom"), await desk.visitor()
+        assert (await kim.post("/plugins/kinds/disable")).json()["state"] == "disabled"
+        assert (await tom.post("/rooms", {"channel_type": "lounge"})).status_code == 422
+        assert (await kim.post("/plugins/kinds/enable")).json()["state"] == "active"
+        await tom.group(channel_type="lounge")
+        await maya.conversation()
+        rooms = await kim.post("/plugins/kinds/disable")
+        assert rooms.status_code == 409 and "'lounge'" in rooms.json()["error"]["message"]
+        bots = await kim.post("/plugins/scripted_bot/disable")
+        assert bots.status_code == 409 and "open conversations" in bots.json()["error"]["message"]
+
+
+@pytest.mark.parametrize("switched", [True, False])
+async def test_what_the_configuration_switches_off_stays_off(sqlite_url: str, switched: bool) -> None:
+    settings = settings_for(sqlite_url, plugins={"acme": {"enabled": False}})
+    async with Desk.open("", settings=settings, plugins={"acme": Whole()}) as desk:
+        kim = await desk.agent("Kim", role="admin")
+        answer = await kim.post(f"/plugins/acme/{'enable' if switched else 'disable'}")
+        assert answer.status_code == (409 if switched else 200)
+        assert desk.application.ports.plugins.describe()[-1]["state"] == "disabled"
