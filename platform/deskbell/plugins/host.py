@@ -282,10 +282,6 @@ class PluginHost(InForce):
         if (plugin := self.named(name)) is not None:
             plugin.has_blocked(seconds, at)
 
-    def troubles(self) -> list[tuple[str, int, int]]:
-        """Of each active plugin: name, faults, and how often it held up the process."""
-        return [(plugin.name, plugin.faults, plugin.blocked) for plugin in self._active()]
-
     def describe(self) -> list[dict[str, Any]]:
         """Every plugin that was found: what became of it, what it offers, how it behaves."""
         return [plugin.describe() for plugin in self._plugins]

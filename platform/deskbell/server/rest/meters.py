@@ -107,13 +107,6 @@ class Meters:
 
     def _turns(self) -> Iterator[Metric]:
         turns = self._edge.turns
-        faults = CounterMetricFamily("deskbell_plugin_faults", "Calls of plugins that failed.", labels=["plugin"])
-        blocks = CounterMetricFamily("deskbell_plugin_blocks", "Times a plugin held up the process.", labels=["plugin"])
-        for name, failed, blocked in self._edge.ports.plugins.troubles():
-            faults.add_metric([name], failed)
-            blocks.add_metric([name], blocked)
-        yield faults
-        yield blocks
         yield CounterMetricFamily("deskbell_turns", "Bot turns that were begun.", turns.taken)
         yield CounterMetricFamily("deskbell_turns_discarded", "Bot answers that came too late.", turns.discarded)
         yield CounterMetricFamily("deskbell_turns_put_off", "Bot turns that failed and are tried again.", turns.put_off)
@@ -125,14 +118,16 @@ class Meters:
         )
         seconds = CounterMetricFamily("deskbell_plugin_seconds", "Time spent in them.", labels=["plugin", "call"])
         faults = CounterMetricFamily("deskbell_plugin_faults", "Calls that failed or were late.", labels=["plugin"])
+        blocks = CounterMetricFamily("deskbell_plugin_blocks", "Times a plugin held up the process.", labels=["plugin"])
         active = GaugeMetricFamily("deskbell_plugin_active", "1: it works; 0: refused or disabled.", labels=["plugin"])
         for plugin in self._edge.ports.plugins.describe():
             active.add_metric([plugin["name"]], int(plugin["state"] == "active"))
             faults.add_metric([plugin["name"]], plugin["faults"])
+            blocks.add_metric([plugin["name"]], plugin["blocked"])
             for call, times in plugin["times"].items():
                 calls.add_metric([plugin["name"], call], times["count"])
                 seconds.add_metric([plugin["name"], call], times["total_ms"] / 1000)
-        yield from (active, calls, seconds, faults)
+        yield from (active, calls, seconds, faults, blocks)
 
     def _neighbours(self) -> Iterator[Metric]:
         ports = self._edge.ports
