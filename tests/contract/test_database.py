@@ -901,14 +901,62 @@ async def test_a_migration_that_fails_has_not_happened(empty_database_url: str, 
     assert await migrate(empty_database_url, folder=scratch) == ["0002_bad"]
 
 
-async def test_a_program_refuses_a_database_newer_than_itself(empty_database_url: str, scratch: Path) -> None:
+async def test_a_program_works_on_a_database_newer_than_itself(empty_database_url: str, scratch: Path) -> None:
+    """Migrations only add: what was running before may be started again after one."""
     (scratch / "0002_more.sql").write_text("ALTER TABLE things ADD COLUMN colour text;")
     await migrate(empty_database_url, folder=scratch)
     (scratch / "0002_more.sql").unlink()
-    with pytest.raises(StoreMisuse, match="does not know"):
+    assert await pending(empty_database_url, folder=scratch) == []
+    assert await migrate(empty_database_url, folder=scratch) == []
+
+
+async def test_a_program_refuses_a_database_that_has_taken_away_what_it_needs(
+    empty_database_url: str, scratch: Path
+) -> None:
+    """What a migration says that programs must know, they must know; those that do may still be older than it."""
+    (scratch / "0002_more.sql").write_text("ALTER TABLE things ADD COLUMN colour text;")
+    (scratch / "0003_less.sql").write_text("-- contracts: 2\nALTER TABLE things DROP COLUMN seen;")
+    await migrate(empty_database_url, folder=scratch)
+    (scratch / "0003_less.sql").unlink()
+    assert await pending(empty_database_url, folder=scratch) == []
+    (scratch / "0002_more.sql").unlink()
+    with pytest.raises(StoreMisuse, match="must know 2"):
         await migrate(empty_database_url, folder=scratch)
-    with pytest.raises(StoreMisuse, match="does not know"):
+    with pytest.raises(StoreMisuse, match="must know 2"):
         await pending(empty_database_url, folder=scratch)
+
+
+async def test_a_database_made_before_migrations_said_what_they_ask_is_taken(
+    empty_database_url: str, scratch: Path
+) -> None:
+    await migrate(empty_database_url, folder=scratch)
+    db = await Database.open(empty_database_url, models=__name__)
+    try:
+        await db.execute("ALTER TABLE schema_version DROP COLUMN oldest")
+    finally:
+        await db.close()
+    (scratch / "0002_more.sql").write_text("ALTER TABLE things ADD COLUMN colour text;")
+    assert await pending(empty_database_url, folder=scratch) == ["0002_more"]
+    assert await migrate(empty_database_url, folder=scratch) == ["0002_more"]
+
+
+async def test_a_migration_lets_others_pass_while_it_waits_for_a_lock(empty_postgres_url: str, scratch: Path) -> None:
+    """A long transaction of somebody else would otherwise stop everybody: whoever comes after us waits behind us."""
+    await migrate(empty_postgres_url, folder=scratch)
+    (scratch / "0002_more.sql").write_text("ALTER TABLE things ADD COLUMN colour text;")
+    db = await Database.open(empty_postgres_url, models=__name__, lock_timeout_ms=5_000)
+    try:
+        async with db.transaction() as tx:
+            await tx.execute("INSERT INTO things (id, tenant_id) VALUES ($1, $2)", new_id(), TENANT)
+            migrating = asyncio.create_task(migrate(empty_postgres_url, folder=scratch))
+            for _ in range(5):
+                await asyncio.sleep(0.2)
+                await _outside(lambda: add(db))
+            assert not migrating.done()
+        assert await migrating == ["0002_more"]
+        assert await count(db) == 6
+    finally:
+        await db.close()
 
 
 async def test_what_differs_stands_in_sections(empty_database_url: str, scratch: Path) -> None:

@@ -96,6 +96,18 @@ async def test_a_rolling_restart_sends_everybody_elsewhere_in_order(installation
     assert lost_sockets(verdict, 4001) > 0
 
 
+async def test_a_newer_schema_is_put_under_running_instances_which_then_restart_on_it(
+    installation: Installation,
+) -> None:
+    """What a rolling upgrade does: the version before runs on, and may even be started again."""
+    verdict = await run(installation, PLANS["upgrade"], seconds=0.1, seed=SEED, size=SMALL)
+
+    good(verdict)
+    assert done(verdict, "migrated") == 1
+    assert done(verdict, "started") == done(verdict, "ended") == 2
+    assert lost_sockets(verdict, 4001) > 0
+
+
 async def test_twenty_sends_of_one_message_over_all_instances_are_one_message(installation: Installation) -> None:
     times = 20
 

@@ -44,7 +44,7 @@ _OPAQUE = re.compile(
     | "(?:[^"]|"")*"              # a quoted name
     | --[^\n]*                    # a comment to the end of the line
     | /\*.*?\*/                   # a comment in the middle
-    | \$([A-Za-z_]\w*)?\$.*?\$\1\$  # a dollar-quoted body; $1 is a placeholder, never a tag
+    | \$((?:[A-Za-z_]\w*)?)\$.*?\$\1\$  # a dollar-quoted body; $1 is a placeholder, never a tag
     """,
     re.VERBOSE | re.DOTALL,
 )

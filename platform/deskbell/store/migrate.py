@@ -14,7 +14,16 @@ What cannot be said for both databases stands in a section of its own::
     -- end
 
 A file holds whole statements only, and nothing that PostgreSQL refuses inside a transaction
-(``CREATE INDEX CONCURRENTLY``). Why not Tortoise's own migrations:
+(``CREATE INDEX CONCURRENTLY``).
+
+The version before runs on while a migration is applied, and may be started again afterwards: a program
+works on a schema newer than it knows, as migrations only add. One that takes something away names the
+oldest migration a program must know to go on, and older ones refuse to start::
+
+    -- contracts: 12
+
+No migration waits long for a lock on PostgreSQL, as everybody else would wait behind it: it gives up, lets
+the others pass, and tries again. The rule in full: ``docs/howto/upgrade.md``. Why not Tortoise's own migrations:
 ``docs/decisions/0002-migrations-are-sql-files.md``.
 """
 
@@ -41,18 +50,28 @@ from deskbell.store.sessions import Dialect, see_through
 
 _FILE = re.compile(r"(\d{4})_([a-z0-9_]+)\.sql")
 _SECTION = re.compile(r"^--\s*(postgresql:|sqlite:|end)\s*$")
+_CONTRACTS = re.compile(r"^--\s*contracts:\s*(\d+)\s*$", re.MULTILINE)
 
 # Any number will do, as long as no other program on the same database takes it: "deskbell" in ASCII.
 _LOCK = int.from_bytes(b"deskbell", "big")
 _CONNECT_TIMEOUT_S = 10.0
 _BUSY_TIMEOUT_MS = 60_000
+_LOCK_TIMEOUT_MS = 500
+_LOCK_PATIENCE_S = 60.0
 
+# ``oldest``: the oldest migration that a program must know to work on this one.
 _BOOTSTRAP = (
     "CREATE TABLE IF NOT EXISTS schema_version ("
-    " number integer PRIMARY KEY, name text NOT NULL, applied_at bigint NOT NULL)",
+    " number integer PRIMARY KEY, name text NOT NULL, applied_at bigint NOT NULL, oldest integer NOT NULL DEFAULT 0)",
     "CREATE TABLE IF NOT EXISTS installation ("
     " id integer PRIMARY KEY, incarnation text NOT NULL, created_at bigint NOT NULL)",
 )
+
+
+# All columns: in a database that was made before there was an ``oldest``, it is missing.
+_APPLIED = "SELECT * FROM schema_version"
+_ADD_OLDEST = "ALTER TABLE schema_version ADD COLUMN oldest integer NOT NULL DEFAULT 0"
+_RECORD = "INSERT INTO schema_version (number, name, applied_at, oldest) VALUES"
 
 
 @dataclass(frozen=True)
@@ -62,6 +81,12 @@ class Migration:
     number: int
     name: str
     script: str
+
+    @property
+    def oldest(self) -> int:
+        """The oldest migration a program must know to run on with this one applied; 0: any program may."""
+        found = _CONTRACTS.search(self.script)
+        return int(found[1]) if found else 0
 
     def for_dialect(self, dialect: Dialect) -> str:
         """The text for one database: the common part and its own sections, in their order."""
@@ -110,13 +135,20 @@ def known(folder: Path | None = None) -> list[Migration]:
     return found
 
 
-def _missing(migrations: Sequence[Migration], applied: set[int]) -> list[Migration]:
-    newer = applied - {migration.number for migration in migrations}
-    if newer:
-        raise StoreMisuse(
-            f"the database has migration {max(newer)}, which this version of the program does not know; "
-            "start the newer version, or restore a backup from before"
-        )
+def _missing(migrations: Sequence[Migration], applied: dict[int, int]) -> list[Migration]:
+    """What of ``migrations`` is still to be applied. ``applied``: numbers, and the oldest that each asks to be known.
+
+    Raises:
+        StoreMisuse: Something this program needs has been taken away.
+    """
+    last = len(migrations)
+    for number, oldest in sorted(applied.items()):
+        if number > last and oldest > last:
+            raise StoreMisuse(
+                f"the database has migration {number}, which this version of the program does not know and which takes"
+                f" away what it needs (it knows {last}, and must know {oldest}); start the newer version, or restore a"
+                " backup from before"
+            )
     return [migration for migration in migrations if migration.number not in applied]
 
 
@@ -141,7 +173,7 @@ async def pending(url: str, *, folder: Path | None = None) -> list[str]:
     else:
         async with _postgres(url) as con:
             exists = await con.fetchval("SELECT to_regclass('schema_version')") is not None
-            applied = {row[0] for row in await con.fetch("SELECT number FROM schema_version")} if exists else set()
+            applied = await _applied_postgres(con) if exists else {}
     return [migration.name for migration in _missing(migrations, applied)]
 
 
@@ -184,6 +216,10 @@ def _is_sqlite(url: str) -> bool:
 
 # PostgreSQL
 
+_HAS_OLDEST = (
+    "SELECT 1 FROM pg_attribute WHERE attrelid = 'schema_version'::regclass AND attname = 'oldest' AND NOT attisdropped"
+)
+
 
 @asynccontextmanager
 async def _postgres(url: str) -> AsyncIterator[Any]:
@@ -212,19 +248,38 @@ async def _migrate_postgres(url: str, migrations: Sequence[Migration]) -> list[s
                 _fresh_incarnation(),
                 _now_us(),
             )
-        applied = {row[0] for row in await con.fetch("SELECT number FROM schema_version")}
+            if await con.fetchval(_HAS_OLDEST) is None:
+                await con.execute(_ADD_OLDEST)
+        applied = await _applied_postgres(con)
         done: list[str] = []
         for migration in _missing(migrations, applied):
-            async with _named(migration), con.transaction():
-                await con.execute(migration.for_dialect("postgresql"))
-                await con.execute(
-                    "INSERT INTO schema_version (number, name, applied_at) VALUES ($1, $2, $3)",
-                    migration.number,
-                    migration.name,
-                    _now_us(),
-                )
+            async with _named(migration):
+                await _apply(con, migration)
             done.append(migration.name)
         return done
+
+
+async def _applied_postgres(con: Any) -> dict[int, int]:
+    return {row["number"]: row.get("oldest", 0) for row in await con.fetch(_APPLIED)}
+
+
+async def _apply(con: Any, migration: Migration) -> None:
+    """One migration, as soon as nobody is in its way for long."""
+    deadline = time.monotonic() + _LOCK_PATIENCE_S
+    while True:
+        try:
+            async with con.transaction():
+                await con.execute(f"SET LOCAL lock_timeout = {_LOCK_TIMEOUT_MS}")
+                await con.execute(migration.for_dialect("postgresql"))
+                await con.execute(
+                    f"{_RECORD} ($1, $2, $3, $4)", migration.number, migration.name, _now_us(), migration.oldest
+                )
+            return
+        except (asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError):
+            if time.monotonic() > deadline:
+                raise
+        # Those who had to wait behind us go first.
+        await asyncio.sleep(_LOCK_TIMEOUT_MS / 1000)
 
 
 @asynccontextmanager
@@ -285,10 +340,12 @@ def _migrate_sqlite(url: str, migrations: Sequence[Migration]) -> list[str]:
                 "INSERT INTO installation (id, incarnation, created_at) VALUES (1, ?, ?) ON CONFLICT (id) DO NOTHING",
                 (_fresh_incarnation(), _now_us()),
             )
+            if not any(name == "oldest" for _, name, *_ in con.execute("PRAGMA table_info(schema_version)")):
+                con.execute(_ADD_OLDEST)
         while True:
             with _sqlite_transaction(con):
                 # Asked under the lock each time: another process may be doing the same.
-                applied = {row[0] for row in con.execute("SELECT number FROM schema_version")}
+                applied = _rows_sqlite(con)
                 missing = _missing(migrations, applied)
                 if not missing:
                     return done
@@ -301,20 +358,24 @@ def _migrate_sqlite(url: str, migrations: Sequence[Migration]) -> list[str]:
                     raise type(failure)(f"migration {migration.name}: {failure}") from error
                 except StoreError as error:
                     raise type(error)(f"migration {migration.name}: {error}") from error
-                con.execute(
-                    "INSERT INTO schema_version (number, name, applied_at) VALUES (?, ?, ?)",
-                    (migration.number, migration.name, _now_us()),
-                )
+                con.execute(f"{_RECORD} (?, ?, ?, ?)", (migration.number, migration.name, _now_us(), migration.oldest))
             done.append(migration.name)
 
 
-def _applied_sqlite(url: str) -> set[int]:
+def _applied_sqlite(url: str) -> dict[int, int]:
     if not sqlite_backend.path_of(url).exists():
-        return set()
+        return {}
     with _sqlite(url) as con:
         if not con.execute("SELECT 1 FROM sqlite_master WHERE name = 'schema_version'").fetchall():
-            return set()
-        return {row[0] for row in con.execute("SELECT number FROM schema_version")}
+            return {}
+        return _rows_sqlite(con)
+
+
+def _rows_sqlite(con: sqlite3.Connection) -> dict[int, int]:
+    found = con.execute(_APPLIED)
+    names = [column[0] for column in found.description]
+    rows = [dict(zip(names, row, strict=True)) for row in found]
+    return {row["number"]: row.get("oldest", 0) for row in rows}
 
 
 def _restored_sqlite(url: str, change: str) -> int:

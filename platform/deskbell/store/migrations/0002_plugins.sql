@@ -8,4 +8,5 @@ CREATE TABLE plugin_switches (
 
 -- Work that has one cause is left once, however often the cause is told.
 ALTER TABLE outbox ADD COLUMN once text;
+-- brief: the outbox holds a day's work, and none of it has one yet
 CREATE UNIQUE INDEX outbox_once ON outbox (tenant_id, queue, once) WHERE once IS NOT NULL;

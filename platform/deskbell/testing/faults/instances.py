@@ -24,7 +24,7 @@ from urllib.parse import urlsplit, urlunsplit
 import httpx
 import yaml
 
-from deskbell.store.migrate import migrate
+from deskbell.store.migrate import known, migrate
 from deskbell.testing.faults.proxy import Link
 from deskbell.testing.servers import PostgresServer, ServerFailed, ValkeyServer, free_port
 
@@ -32,6 +32,16 @@ SECRET = "signs what the fault harness needs signed: 9f8e7d6c5b4a39281706"
 READY_WITHIN_S = 60.0
 DRAIN_S = 10.0
 PING_S = 3.0
+
+NEWER = """
+CREATE TABLE newer_{number} (tenant_id uuid NOT NULL, id uuid NOT NULL, PRIMARY KEY (tenant_id, id));
+ALTER TABLE messages ADD COLUMN newer_{number} text;
+ALTER TABLE rooms ADD COLUMN newer_{number} bigint NOT NULL DEFAULT 0;
+ALTER TABLE participants ADD COLUMN newer_{number} boolean NOT NULL DEFAULT false;
+ALTER TABLE users ADD COLUMN newer_{number} text;
+CREATE INDEX messages_newer_{number} ON messages (tenant_id, newer_{number}) WHERE newer_{number} IS NOT NULL;
+"""
+"""A migration as a newer version might bring it: over the tables that are busiest."""
 
 
 def settings(database_url: str, bus_url: str, *, silence_s: float = 20.0) -> dict[str, Any]:
@@ -188,6 +198,7 @@ class Installation:
         self.valkey: ValkeyServer | None = None
         self.instances: list[Instance] = []
         self.database_url = ""
+        self._migrations: Path | None = None
         self._links: list[Link] = []
         self._environs: dict[int, dict[str, str]] = {}
 
@@ -268,6 +279,18 @@ class Installation:
         """Start an instance that has ended, on its old port, and wait until it takes sockets."""
         instance.launch(self._environs[instance.number])
         await instance.ready()
+
+    async def migrate_further(self) -> str:
+        """What a newer version would do first: its migration is applied while all run. Its name."""
+        if self._migrations is None:
+            self._migrations = Path(tempfile.mkdtemp(prefix="migrations-", dir=self.folder))
+            for migration in known():
+                (self._migrations / f"{migration.name}.sql").write_text(migration.script, encoding="utf-8")
+        number = len(list(self._migrations.iterdir())) + 1
+        script = NEWER.format(number=number)
+        (self._migrations / f"{number:04}_newer.sql").write_text(script, encoding="utf-8")
+        (done,) = await migrate(self.database_url, folder=self._migrations)
+        return done
 
     def heal(self) -> None:
         """Mend every link; let whoever is paused go on."""

@@ -111,6 +111,16 @@ async def drain(scene: Scene) -> None:
             scene.note("started", instance)
 
 
+async def upgrade(scene: Scene) -> None:
+    """A newer version's migration is applied while all run; then each instance is replaced, one after the other."""
+    while not scene.over:
+        await scene.pause(0.3, 0.6)
+        scene.note("migrate")
+        await scene.installation.migrate_further()
+        scene.note("migrated")
+        await drain(Scene(scene.installation, scene.log, scene.chance, 0.1))
+
+
 async def database(scene: Scene) -> None:
     """What happens to connections of the database: ended by its administrator, kept waiting by somebody's lock."""
     while not scene.over:
@@ -221,6 +231,7 @@ PLANS: Mapping[str, Plan] = {
     "kill": kill,
     "pause": pause,
     "postgres": postgres,
+    "upgrade": upgrade,
     "valkey": valkey,
     "weather": weather,
 }
