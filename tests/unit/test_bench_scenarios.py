@@ -23,22 +23,29 @@ def window(delivered: int, *cpu_s: float) -> Window:
     )
 
 
-@pytest.mark.parametrize("count", [1, 2, 4])
-def test_every_room_is_spread_evenly_over_all_instances(count: int) -> None:
-    """Callers reach the instances in turn; a room on one instance alone would never cross the bus."""
-    callers = range(instances.ROOMS * count * instances.MEMBERS)
-    seats = Counter((instances.room_of(at, count), at % count) for at in callers)
-    assert set(seats) == {(room, n) for room in range(instances.ROOMS * count) for n in range(count)}
-    assert max(seats.values()) - min(seats.values()) <= 1
-    members = Counter(instances.room_of(at, count) for at in callers)
-    assert set(members.values()) == {instances.MEMBERS}
+SEATS = range(instances.ROOMS * instances.PROCESSES * instances.MEMBERS)
 
 
-@pytest.mark.parametrize("count", [1, 2, 3])
-def test_one_member_of_each_room_speaks_as_many_at_each_instance(count: int) -> None:
-    speaking = instances.senders_of(count)
-    assert [instances.room_of(at, count) for at in speaking] == list(range(instances.ROOMS * count))
-    assert set(Counter(at % count for at in speaking).values()) == {instances.ROOMS}
+def seats(*, together: bool) -> Counter[tuple[int, int]]:
+    """How many members of each room are at each process."""
+    return Counter((instances.room_of(at, together=together), at % instances.PROCESSES) for at in SEATS)
+
+
+def test_together_every_room_is_spread_evenly_over_both_processes() -> None:
+    """A room in one process alone would never cross the bus."""
+    rooms_and_processes = {(room, process) for room in range(8) for process in range(2)}
+    assert seats(together=True) == dict.fromkeys(rooms_and_processes, instances.MEMBERS // 2)
+
+
+def test_apart_every_room_is_in_one_process_and_each_has_half_of_them() -> None:
+    assert seats(together=False) == {(room, room // instances.ROOMS): instances.MEMBERS for room in range(8)}
+
+
+@pytest.mark.parametrize("together", [False, True])
+def test_one_member_of_each_room_speaks_as_many_at_each_process(together: bool) -> None:
+    speaking = instances.senders_of(together=together)
+    assert [instances.room_of(at, together=together) for at in speaking] == list(range(8))
+    assert Counter(at % 2 for at in speaking) == {0: 4, 1: 4}
 
 
 def test_the_busiest_process_sets_the_pace_of_all() -> None:
