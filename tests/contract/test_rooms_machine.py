@@ -32,7 +32,6 @@ from deskbell.model.policy import Policy
 from deskbell.model.records import Actor, Message, Participant, Room
 from deskbell.store import messages as stored_messages
 from deskbell.store import pages
-from deskbell.store import rooms as stored_rooms
 from deskbell.testing.office import Office
 from deskbell.wire.commands import Draft
 
@@ -361,7 +360,7 @@ class RoomsMachine(RuleBasedStateMachine):
         self._proper(page, 0, bound)
         assert [message.seq for message in page.messages] == sorted(message.seq for message in page.messages)
         if self.counted:
-            assert {person.role for person in page.participants} <= set(stored_rooms.PRIVILEGED_ROLES)
+            assert {person.role for person in page.participants} <= set(Policy().privileged_roles)
         return page
 
     def _read_page(self, client: Client) -> None:
@@ -408,7 +407,7 @@ class RoomsMachine(RuleBasedStateMachine):
         present_people = client.present
         if self.counted:  # who is no more than a member is counted, and not shown
             present_people = {
-                user: person for user, person in present_people.items() if person.role in stored_rooms.PRIVILEGED_ROLES
+                user: person for user, person in present_people.items() if person.role in Policy().privileged_roles
             }
         assert present_people == {person.user.id: person for person in now.participants}
         assert client.room is not None

@@ -208,9 +208,113 @@ async def test_history_is_read_in_both_directions_and_around(desk: Desk) -> None
     assert await history(una, room, after=2**53 - 1) == []
 
 
+async def test_history_opens_at_a_message_or_at_a_moment(desk: Desk) -> None:
+    """Where a search result, a link or a calendar points; the answer says which number that is."""
+    tom, una, room = await two(desk)
+    sent = []
+    for number in range(12):
+        sent.append(await say(tom, room, f"{number}"))
+        desk.clock.advance(60)
+    page = (await una.get(f"/rooms/{room}/messages", params={"around": sent[5]["id"], "limit": 3})).json()
+    assert [message["content"] for message in page["messages"]] == ["4", "5", "6"]
+    assert page["around"] == sent[5]["seq"] and page["more_before"] and page["more_after"]
+    for at, centre in ((sent[5]["created_at"], 5), ("2000-01-01T00:00:00Z", 0), (sent[11]["created_at"], 11)):
+        page = (await una.get(f"/rooms/{room}/messages", params={"at": at, "limit": 1})).json()
+        assert [message["seq"] for message in page["messages"]] == [sent[centre]["seq"]] == [page["around"]], at
+    between = sent[7]["created_at"].replace("Z", "").split(".")[0] + ".999999Z"
+    assert (await history(una, room, at=between, limit=1)) == ["8"]
+    after_all = (await una.get(f"/rooms/{room}/messages", params={"at": "2999-01-01T00:00:00Z", "limit": 2})).json()
+    assert [message["content"] for message in after_all["messages"]] == ["10", "11"] and after_all["around"] is None
+    async with una.line() as line:
+        for place in ({"around": sent[5]["id"]}, {"at": sent[5]["created_at"]}, {"around": sent[5]["seq"]}):
+            found = await line.ask({"type": "history", "room": room, "limit": 3, **place})
+            assert [message["content"] for message in found["messages"]] == ["4", "5", "6"]
+            assert found["around"] == sent[5]["seq"]
+
+
+async def test_a_message_that_is_not_ones_to_see_is_no_place_to_open_history_at(desk: Desk) -> None:
+    tom, una, room = await two(desk)
+    elsewhere = await say(tom, await tom.group(), "elsewhere")
+    await say(tom, room, "here")
+    for around in (elsewhere["id"], new_id()):
+        answer = await una.get(f"/rooms/{room}/messages", params={"around": around})
+        assert answer.status_code == 404
+        async with una.line() as line:
+            assert (await line.ask({"type": "history", "room": room, "around": around}))["code"] == "not_found"
+
+
+async def test_history_can_be_counted_from_the_newest(desk: Desk) -> None:
+    tom, una, room = await two(desk)
+    for number in range(5):
+        await say(tom, room, f"{number}")
+    assert await history(una, room, limit=2, offset=0) == ["3", "4"]
+    assert await history(una, room, limit=2, offset=2) == ["1", "2"]
+    assert await history(una, room, limit=2, offset=4) == ["0"]
+    page = (await una.get(f"/rooms/{room}/messages", params={"limit": 2, "offset": 2})).json()
+    assert page["more_before"] and page["more_after"]
+
+
+async def test_receipts_tell_whom_a_message_reached_and_who_read_it(desk: Desk) -> None:
+    tom, una, vic = [await desk.member(name) for name in ("Tom", "Una", "Vic")]
+    room = await tom.group(una, vic)
+    first, second = await say(tom, room, "first"), await say(tom, room, "second")
+    await una.post(f"/rooms/{room}/read", {"seq": first["seq"]})
+
+    async def read_by(message: dict[str, Any]) -> dict[str, tuple[bool, bool]]:
+        items = (await vic.get(f"/messages/{message['id']}/receipts")).json()["items"]
+        return {item["user"]["id"]: (item["delivered"], item["read"]) for item in items}
+
+    assert await read_by(first) == {una.id: (True, True), vic.id: (False, False)}
+    assert await read_by(second) == {una.id: (False, False), vic.id: (False, False)}
+    page = (await vic.get(f"/messages/{first['id']}/receipts", params={"limit": 1})).json()
+    more = (await vic.get(f"/messages/{first['id']}/receipts", params={"cursor": page["next_cursor"]})).json()
+    assert len(page["items"]) == len(more["items"]) == 1 and more["next_cursor"] is None
+    eve = await desk.member("Eve")
+    assert (await eve.get(f"/messages/{first['id']}/receipts")).status_code == 404
+
+
+async def test_where_marks_are_not_shared_a_receipt_is_ones_own(sqlite_url: str) -> None:
+    async with Desk.open(sqlite_url, channels={"group": {"receipts": "off"}}) as desk:
+        tom, una, room = await two(desk)
+        message = await say(tom, room, "Hello")
+        await una.post(f"/rooms/{room}/read", {"seq": message["seq"]})
+        own = (await una.get(f"/messages/{message['id']}/receipts")).json()["items"]
+        assert [(item["user"]["id"], item["read"]) for item in own] == [(una.id, True)]
+        assert (await tom.get(f"/messages/{message['id']}/receipts")).json()["items"] == []
+
+
+async def test_pins_and_earlier_texts_are_read_page_by_page(desk: Desk) -> None:
+    tom, una, room = await two(desk)
+    message = await say(tom, room, "0")
+    for number in range(1, 5):
+        await tom.call("PATCH", f"/messages/{message['id']}", json={"content": f"{number}"})
+        pinned = await say(tom, room, f"pin {number}")
+        await tom.call("PUT", f"/messages/{pinned['id']}/pin")
+
+    async def pages(person: Person, path: str) -> list[list[str]]:
+        found: list[list[str]] = []
+        query: dict[str, Any] = {"limit": 3}
+        while True:
+            page = (await person.get(path, params=query)).json()
+            found.append([item["content"] for item in page["items"]])
+            if page["next_cursor"] is None:
+                return found
+            query["cursor"] = page["next_cursor"]
+
+    assert await pages(una, f"/rooms/{room}/pins") == [["pin 4", "pin 3", "pin 2"], ["pin 1"]]
+    assert await pages(tom, f"/messages/{message['id']}/revisions") == [["0", "1", "2"], ["3"]]
+
+
 @pytest.mark.parametrize(
     "query",
     [
+        {"around": "nonsense"},
+        {"around": "9" * 16},
+        {"around": 5, "at": "2020-01-01T00:00:00Z"},
+        {"at": "yesterday"},
+        {"at": "2020-01-01T00:00:00"},
+        {"offset": -1},
+        {"offset": 1, "before": 5},
         {"limit": 0},
         {"limit": 101},
         {"limit": "many"},

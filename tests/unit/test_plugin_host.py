@@ -524,7 +524,7 @@ def test_register_channel_types_offers_kinds_of_rooms_and_the_operator_changes_t
     assert host.channels["lobby"].policy.edit_window_s is None
     assert host.channels["lobby"].policy.rate_per_min == 60
     assert host.channels["lobby"].policy.delete_window_s == Policy().delete_window_s
-    assert host.channel_types["lobby"].policy == Policy()
+    assert host.channel_types["lobby"].policy == host.channels["lobby"].policy, "it decides by what is in force"
 
 
 @pytest.mark.parametrize(
@@ -564,6 +564,10 @@ async def test_register_moderation_filters_of_all_plugins_form_one_chain() -> No
 
     assert [found.name for found in host.filters] == ["shout", "a", "b"]
     assert result == Moderated("B**!", original="Bad")
+    assert [(said.filter, said.plugin, said.verdict) for said in result.decisions] == [
+        ("shout", "two", "rewrite"),
+        ("a", "one", "rewrite"),
+    ], "who had no opinion is not written down"
     assert (a.saw[0].text, a.saw[0].normalised) == ("Bad!", "bad!")
     assert (b.saw[0].text, b.saw[0].normalised) == ("B**!", "b**!")
 

@@ -184,6 +184,16 @@ async def find_message(db: Queries, actor: Actor, message_id: MessageId) -> Mess
         raise Unavailable() from error
 
 
+def moderating(ports: Ports) -> list[str]:
+    """Which roles moderate which kinds of rooms: ``"<channel type> <role>"``, for queries over many rooms."""
+    return [
+        f"{name} {role}"
+        for name, channel in ports.plugins.channels.items()
+        for role in channel.policy.roles
+        if channel.policy.is_moderator(role)
+    ]
+
+
 async def members_among(ports: Ports, room: Room, users: list[UserId]) -> set[UserId]:
     """Which of ``users`` are in the room, or, where it is owned or backstage, are staff of its tenant."""
     known = [user for user in users if is_id(user)]

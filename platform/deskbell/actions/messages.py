@@ -13,7 +13,7 @@ import unicodedata
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 from msgspec.structs import replace
@@ -34,6 +34,8 @@ from deskbell.errors import (
     Muted,
     NotFound,
     NotYours,
+    PreconditionFailed,
+    RateLimited,
     RoomClosed,
     TooLarge,
     Unauthenticated,
@@ -42,16 +44,18 @@ from deskbell.errors import (
 )
 from deskbell.ids import MessageId, RoomId, UserId, is_id, new_id
 from deskbell.model.policy import Policy, within_window
-from deskbell.model.records import Actor, Message, PublicUser
+from deskbell.model.records import Actor, Message, PublicUser, Trace
 from deskbell.model.text import normalise
+from deskbell.plugins import Moderated
 from deskbell.ports import Ports
-from deskbell.store import messages, rooms
-from deskbell.store.database import StoreError, StoreIntegrity
+from deskbell.store import messages, rooms, traces
+from deskbell.store.database import Queries, StoreError, StoreIntegrity
 from deskbell.store.journal import NewMessage, Outcome, Posted
 from deskbell.wire.commands import Draft, check_depth
 
-PLATFORM_METADATA = frozenset({"turn", "sources", "choices", "event", "anchor_seq", "stopped"})
+PLATFORM_METADATA = frozenset({"turn", "sources", "choices", "event", "anchor_seq", "stopped", "forwarded"})
 MAX_METADATA_BYTES = 8192
+CHANGED_MEANWHILE = "This was changed in the meantime. Look again, then decide."
 
 
 @dataclass(frozen=True)
@@ -64,13 +68,33 @@ class Held:
 Answer = Posted | Held | DeskbellError
 
 
+@dataclass(frozen=True)
+class Arrival:
+    """How a message comes in.
+
+    ``door``: by which way, a short word for its trace. ``digest``: what tells this request from another
+    under the same ``client_id``, where the draft alone does not. ``forwarded``: what the platform says
+    of the origin of a forwarded text.
+    """
+
+    door: str = traces.SOCKET
+    digest: bytes | None = None
+    forwarded: dict[str, Any] | None = None
+
+
+BY_SOCKET = Arrival()
+BY_REST = Arrival("rest")
+
+
 def request_hash(draft: Draft) -> bytes:
     """Sixteen bytes that tell one request from another under the same ``client_id``."""
     parts = (draft.kind, draft.content, draft.metadata, draft.reply_to, draft.thread, draft.mentions, draft.attachments)
     return hashlib.blake2b(msgspec.json.encode(parts, order="deterministic"), digest_size=16).digest()
 
 
-async def post(ports: Ports, actor: Actor, room_id: RoomId, draft: Draft) -> Posted | Held:
+async def post(
+    ports: Ports, actor: Actor, room_id: RoomId, draft: Draft, arrival: Arrival = BY_SOCKET
+) -> Posted | Held:
     """Post a message and wait until it is stored.
 
     Raises:
@@ -83,7 +107,7 @@ async def post(ports: Ports, actor: Actor, room_id: RoomId, draft: Draft) -> Pos
         if not answered.done():
             answered.set_result(result)
 
-    await submit(ports, actor, room_id, draft, answer)
+    await submit(ports, actor, room_id, draft, answer, arrival=arrival)
     result = await answered
     if isinstance(result, DeskbellError):
         raise result
@@ -97,6 +121,7 @@ async def submit(
     draft: Draft,
     done: Callable[[Answer], None],
     place: Place | None = None,
+    arrival: Arrival = BY_SOCKET,
 ) -> None:
     """Check a message and hand it to the journal; ``done`` hears exactly once what became of it.
 
@@ -104,15 +129,15 @@ async def submit(
     ``place`` is the sender's place, where the caller knows it already; the journal looks again
     under the lock.
     """
-    digest = request_hash(draft)
+    digest = arrival.digest or request_hash(draft)
     client_id = draft.client_id or new_id()
     try:
-        command = await _checked(ports, actor, room_id, draft, client_id, digest, place)
+        command = await _checked(ports, actor, room_id, draft, client_id, digest, place, arrival)
     except Unauthenticated as refusal:
         done(refusal)
         return
     except DeskbellError as refusal:
-        done(await _stored_before(ports, actor, room_id, client_id, digest) or refusal)
+        done(await stored_before(ports, actor, room_id, client_id, digest) or refusal)
         return
     except StoreError:
         done(Unavailable())
@@ -188,7 +213,7 @@ async def _answer_refused(
     refusal: DeskbellError,
     done: Callable[[Answer], None],
 ) -> None:
-    done(await _stored_before(ports, actor, room_id, client_id, digest) or refusal)
+    done(await stored_before(ports, actor, room_id, client_id, digest) or refusal)
 
 
 async def _reopen_and_post(ports: Ports, actor: Actor, command: NewMessage, done: Callable[[Answer], None]) -> None:
@@ -206,7 +231,10 @@ async def _reopen_and_post(ports: Ports, actor: Actor, command: NewMessage, done
     ports.journal.post(command)
 
 
-async def _stored_before(ports: Ports, actor: Actor, room_id: RoomId, client_id: str, digest: bytes) -> Answer | None:
+async def stored_before(
+    ports: Ports, actor: Actor, room_id: RoomId, client_id: str, digest: bytes
+) -> Posted | Held | ClientIdReused | None:
+    """What an earlier attempt of the same send has become; None: there was none, or the store is away."""
     if not is_id(room_id):
         return None
     try:
@@ -229,35 +257,48 @@ async def _checked(
     client_id: str,
     digest: bytes,
     place: Place | None,
+    arrival: Arrival,
 ) -> NewMessage | Held:
     if place is None:
         place = await access.room_for(ports, actor, room_id)
     content, metadata = _permitted(ports, actor, draft, client_id, place)
+    if arrival.forwarded is not None:
+        metadata = {**metadata, "forwarded": arrival.forwarded}
     if place.room.backstage_of is not None:
         # A note, whichever way it came: it remembers where the conversation stood.
         front = await rooms.get(ports.db, actor.tenant, place.room.backstage_of)
         metadata = {**metadata, "anchor_seq": front.seq if front is not None else 0}
     reply_to, thread = await _references(ports, actor, place, draft)
     mentions = await _mentions(ports, place, draft.mentions)
+    trace = Trace(arrival.door)
     if ports.plugins.filters:
         verdict = await ports.plugins.moderate(
             Submission(room_id, place.room.channel_type, actor, draft.kind, content, normalise(content))
         )
         if verdict.verdict == "block":
-            raise Blocked(rule=verdict.reason)
+            raise _blocked(verdict)
+        trace = Trace(arrival.door, verdict.decisions, verdict.original)
         if verdict.verdict == "hold":
             # What was stored before goes before what would be held now.
-            stored = await _stored_before(ports, actor, room_id, client_id, digest)
+            stored = await stored_before(ports, actor, room_id, client_id, digest)
             if isinstance(stored, Held):
                 return stored
             if stored is not None:
-                raise Blocked(rule=verdict.reason)
-            kept = replace(draft, content=verdict.text, mentions=mentions, reply_to=reply_to or thread)
-            return await _hold(ports, actor, place, kept, client_id, digest, verdict.reason, verdict.filter or "")
+                raise _blocked(verdict)
+            kept = replace(
+                draft, content=verdict.text, metadata=metadata, mentions=mentions, reply_to=reply_to or thread
+            )
+            return await _hold(ports, actor, place, kept, client_id, digest, verdict, trace)
         content = verdict.text
     command = _command(actor, room_id, draft, client_id, digest, content, metadata)
     command.reply_to, command.thread, command.mentions = reply_to, thread, mentions
+    command.trace = trace if traces.worth_keeping(trace) else None
     return command
+
+
+def _blocked(verdict: Moderated) -> Blocked:
+    """The refusal of a text, naming its rule, so that whoever wrote it knows what to change."""
+    return Blocked(rule=verdict.reason or verdict.filter, filter=verdict.filter)
 
 
 def _permitted(ports: Ports, actor: Actor, draft: Draft, client_id: str, place: Place) -> tuple[str, dict[str, Any]]:
@@ -272,13 +313,13 @@ def _permitted(ports: Ports, actor: Actor, draft: Draft, client_id: str, place: 
     if draft.kind == "system":
         raise KindNotAllowed("Only the platform posts system messages.", kind=draft.kind)
     if draft.kind not in place.policy.kinds:
-        raise KindNotAllowed(kind=draft.kind, allowed=sorted(place.policy.kinds))
+        raise KindNotAllowed(kind=draft.kind, allowed=sorted(place.policy.kinds), rule="policy.kinds")
     if place.member is None:
         raise NotYours()
     if not place.policy.may_post(draft.kind, place.role):
-        raise KindNotAllowed(kind=draft.kind)
+        raise KindNotAllowed(kind=draft.kind, rule="policy.kinds")
     if place.member.muted_until is not None and place.member.muted_until > ports.clock.now_us():
-        raise Muted(until=from_us(place.member.muted_until).isoformat())
+        raise Muted(until=from_us(place.member.muted_until).isoformat(), rule="mute")
     if draft.attachments:
         raise Invalid("Attachments are not offered by this installation.")
     metadata = checked_metadata(draft.metadata)
@@ -319,12 +360,16 @@ def _spend(ports: Ports, actor: Actor, what: str, policy: Policy | None = None) 
     limits = ports.settings.limits
     if actor.kind == "bot":
         return
-    per_min, burst = limits.messages_per_min, limits.message_burst
+    per_min, burst, rule = limits.messages_per_min, limits.message_burst, "limits.messages_per_min"
     if actor.is_staff:
-        per_min, burst = limits.agent_messages_per_min, limits.agent_burst
+        per_min, burst, rule = limits.agent_messages_per_min, limits.agent_burst, "limits.agent_messages_per_min"
     elif policy is not None and policy.rate_per_min is not None:
-        per_min, burst = policy.rate_per_min, policy.rate_burst or burst
-    ports.limits.spend(what, actor.id, per_min=per_min, burst=burst)
+        per_min, burst, rule = policy.rate_per_min, policy.rate_burst or burst, "policy.rate_per_min"
+    try:
+        ports.limits.spend(what, actor.id, per_min=per_min, burst=burst)
+    except RateLimited as refusal:
+        refusal.details["rule"] = rule
+        raise
 
 
 # Characters that show nothing: a text of them alone is empty to whoever reads it.
@@ -344,7 +389,8 @@ def checked_text(ports: Ports, text: str, *, what: str, max_bytes: int | None = 
     """
     limit = max_bytes if max_bytes is not None else ports.settings.limits.text_bytes
     if len(text) > limit or len(text.encode("utf-8", "surrogatepass")) > limit:
-        raise TooLarge(f"The {what} may have {limit} bytes.", max_bytes=limit)
+        rule = "limits.text_bytes" if max_bytes is None else f"{what}.max_bytes"
+        raise TooLarge(f"The {what} may have {limit} bytes.", max_bytes=limit, rule=rule)
     if "\x00" in text:
         raise Invalid(f"The {what} holds a NUL character. Leave it out.")
     if not empty and not text.strip(_INVISIBLE):
@@ -397,7 +443,7 @@ async def _mentions(ports: Ports, place: Place, wanted: list[UserId]) -> list[Us
         return []
     limit = ports.settings.limits.mentions_per_message
     if len(wanted) > limit:
-        raise TooLarge(f"A message may mention {limit} people.", max=limit)
+        raise TooLarge(f"A message may mention {limit} people.", max=limit, rule="limits.mentions_per_message")
     present = await access.members_among(ports, place.room, wanted)
     absent = [user for user in wanted if user not in present]
     if absent:
@@ -406,13 +452,20 @@ async def _mentions(ports: Ports, place: Place, wanted: list[UserId]) -> list[Us
 
 
 async def _hold(
-    ports: Ports, actor: Actor, place: Place, draft: Draft, client_id: str, digest: bytes, reason: str, filter_: str
+    ports: Ports,
+    actor: Actor,
+    place: Place,
+    draft: Draft,
+    client_id: str,
+    digest: bytes,
+    verdict: Moderated,
+    trace: Trace,
 ) -> Held:
     held = MessageId(new_id())
     try:
         await ports.db.execute(
             "INSERT INTO held_messages (tenant_id, id, room_id, sender_id, client_id, request_hash, request, original,"
-            " reason, filter, created_at) VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11)",
+            " reason, filter, created_at, decisions, door) VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13)",
             actor.tenant,
             held,
             place.room.id,
@@ -420,10 +473,12 @@ async def _hold(
             client_id,
             digest,
             msgspec.json.encode(draft).decode(),
-            draft.content,
-            reason,
-            filter_,
+            draft.content if trace.original is None else trace.original,
+            verdict.reason,
+            verdict.filter,
             await ports.journal.now_us(),
+            msgspec.json.encode(trace.decisions).decode(),
+            trace.door,
         )
     except StoreIntegrity:
         # The same send twice at once: the other one was held.
@@ -437,10 +492,21 @@ async def _hold(
 # changing what was said
 
 
-async def edit(ports: Ports, actor: Actor, message_id: MessageId, content: str) -> Message:
+async def edit(
+    ports: Ports,
+    actor: Actor,
+    message_id: MessageId,
+    content: str,
+    *,
+    expect_changed_seq: int | None = None,
+    door: str = traces.SOCKET,
+) -> Message:
     """Give a message a new text; the old one is kept as a revision.
 
+    ``expect_changed_seq``: only if the message is still the one with this ``changed_seq``.
+
     Raises:
+        PreconditionFailed: It is not.
         NotFound, Forbidden: See :mod:`deskbell.actions.access`; only authors and admins of the room edit.
         WindowOver: The author's window has closed.
         MessageDeleted, RoomClosed, Blocked: It cannot be changed any more; the new text is not allowed.
@@ -448,19 +514,22 @@ async def edit(ports: Ports, actor: Actor, message_id: MessageId, content: str) 
     found, place = await access.message_for(ports, actor, message_id)
     content = checked_text(ports, content, what="content", empty=False)
     _spend(ports, actor, "message", place.policy)
+    trace = Trace(door)
     if ports.plugins.filters:
         verdict = await ports.plugins.moderate(
             Submission(found.room, place.room.channel_type, actor, found.kind, content, normalise(content))
         )
         if verdict.verdict != "allow":
-            raise Blocked(rule=verdict.reason)
+            raise _blocked(verdict)
+        trace = Trace(door, verdict.decisions, verdict.original)
         content = verdict.text
     async with ports.journal.change(actor.tenant, found.room) as change:
         place = await access.room_in(ports, change, actor, found.room, Need.TAKE_PART)
         message = await change.message(message_id)
         if message is None:
             raise NotFound()
-        _may_change(place, actor, message, change.now_us, place.policy.edit_window_s, place.policy.is_admin(place.role))
+        always = place.policy.is_admin(place.role)
+        _may_change(place, actor, message, change.now_us, "edit_window_s", always, expect_changed_seq)
         if message.content == content:
             return message
         number = await change.tx.fetchval(
@@ -476,15 +545,27 @@ async def edit(ports: Ports, actor: Actor, message_id: MessageId, content: str) 
             actor.id,
             change.now_us,
         )
+        if traces.worth_keeping(trace):
+            await traces.add(change.tx, actor.tenant, message_id, "edited", trace, actor.id, change.now_us)
         changed = replace(message, content=content, edited_at=from_us(change.now_us))
         return await change.put_message(changed, what="edited")
 
 
-def _may_change(place: Place, actor: Actor, message: Message, now_us: int, window_s: int | None, always: bool) -> None:
+def _may_change(
+    place: Place,
+    actor: Actor,
+    message: Message,
+    now_us: int,
+    window: Literal["edit_window_s", "delete_window_s"],
+    always: bool,
+    expect_changed_seq: int | None,
+) -> None:
     if message.seq <= place.visible_from:
         raise NotFound()
     if message.deleted:
         raise MessageDeleted()
+    if expect_changed_seq is not None and expect_changed_seq != message.changed_seq:
+        raise PreconditionFailed(CHANGED_MEANWHILE, changed_seq=message.changed_seq)
     if message.kind == "system":
         raise Forbidden("What the platform said cannot be changed.")
     if always:
@@ -494,18 +575,21 @@ def _may_change(place: Place, actor: Actor, message: Message, now_us: int, windo
     if place.room.closed_at is not None:
         raise RoomClosed()
     if place.member is not None and place.member.muted_until is not None and place.member.muted_until > now_us:
-        raise Muted()
+        raise Muted(rule="mute")
+    window_s: int | None = getattr(place.policy, window)
     if not within_window(to_us(message.created_at), now_us, window_s):
-        raise WindowOver(window_s=window_s)
+        raise WindowOver(window_s=window_s, rule=f"policy.{window}")
 
 
-async def delete(ports: Ports, actor: Actor, message_id: MessageId) -> Message:
+async def delete(
+    ports: Ports, actor: Actor, message_id: MessageId, *, expect_changed_seq: int | None = None
+) -> Message:
     """Take a message back: what remains is that there was one. Deleting again changes nothing.
 
     Its text, its earlier texts and its reactions are gone from the store with the commit.
 
     Raises:
-        NotFound, Forbidden, WindowOver: See :func:`edit`; moderators delete at any time.
+        NotFound, Forbidden, WindowOver, PreconditionFailed: See :func:`edit`; moderators delete at any time.
     """
     found, _ = await access.message_for(ports, actor, message_id)
     async with ports.journal.change(actor.tenant, found.room) as change:
@@ -516,7 +600,8 @@ async def delete(ports: Ports, actor: Actor, message_id: MessageId) -> Message:
         if message.deleted:
             return message
         moderator = place.policy.is_moderator(place.role) or (actor.is_staff and bool(place.room.owner_kind))
-        _may_change(place, actor, message, change.now_us, place.policy.delete_window_s, moderator)
+        _may_change(place, actor, message, change.now_us, "delete_window_s", moderator, expect_changed_seq)
+        await traces.forget(change.tx, actor.tenant, message_id)
         await change.tx.execute(
             "DELETE FROM revisions WHERE tenant_id = $1 AND message_id = $2", actor.tenant, message_id
         )
@@ -578,7 +663,8 @@ async def react(ports: Ports, actor: Actor, message_id: MessageId, emoji: str, *
             return await change.put_message(message, what="unreacted") if taken else message
         limit = ports.settings.limits.emoji_per_message
         if len(message.reactions) >= limit and all(reaction.emoji != emoji for reaction in message.reactions):
-            raise LimitReached(f"A message may carry {limit} different emoji.", max=limit)
+            rule = "limits.emoji_per_message"
+            raise LimitReached(f"A message may carry {limit} different emoji.", max=limit, rule=rule)
         given = await change.tx.execute(
             "INSERT INTO reactions (tenant_id, message_id, emoji, user_id, created_at) VALUES ($1,$2,$3,$4,$5)"
             " ON CONFLICT DO NOTHING",
@@ -617,12 +703,16 @@ async def pin(ports: Ports, actor: Actor, message_id: MessageId, *, on: bool) ->
 
 @dataclass(frozen=True)
 class Excerpt:
-    """Part of a room's history, oldest first, with whether there is more on either side."""
+    """Part of a room's history, oldest first, with whether there is more on either side.
+
+    ``around``: the ``seq`` of the message that was asked for, where one was.
+    """
 
     messages: list[Message]
     as_of_seq: int
     more_before: bool
     more_after: bool
+    around: int | None = None
 
 
 async def history(
@@ -632,40 +722,65 @@ async def history(
     *,
     before: int | None = None,
     after: int | None = None,
-    around: int | None = None,
+    around: int | MessageId | None = None,
+    at: datetime | None = None,
+    offset: int = 0,
     limit: int = 50,
 ) -> Excerpt:
-    """Messages before, after or around a ``seq``; the newest, where none is given. At most 100.
+    """Messages before, after or around a place; the newest, where none is named. At most 100.
+
+    Args:
+        before, after: A ``seq``.
+        around: A ``seq``, or a message of this room.
+        at: A moment: around the first message written then or later; the newest, where none was.
+        offset: That many of the newest are left out.
 
     Raises:
-        Invalid: More than one of the three.
-        NotFound: See :func:`deskbell.actions.access.room_for`.
+        Invalid: More than one of them.
+        NotFound: See :func:`deskbell.actions.access.room_for`; or no such message in this room.
     """
-    if sum(bound is not None for bound in (before, after, around)) > 1:
-        raise Invalid("Give one of before, after and around.")
+    if sum(bound is not None for bound in (before, after, around, at, offset or None)) > 1:
+        raise Invalid("Give one of before, after, around, at and offset.")
     place = await access.room_for(ports, actor, room_id)
     limit = max(1, min(limit, 100))
     tenant, bound = actor.tenant, place.visible_from
-    async with ports.db.snapshot() as at:
-        tip = await at.fetchval("SELECT seq FROM rooms WHERE tenant_id = $1 AND id = $2", tenant, room_id)
-        if around is not None:
+    async with ports.db.snapshot() as snapshot:
+        tip = await snapshot.fetchval("SELECT seq FROM rooms WHERE tenant_id = $1 AND id = $2", tenant, room_id)
+        centre = await _centre(snapshot, actor, place, around, at)
+        if centre is not None:
             half = limit // 2
-            older = await messages.before(at, tenant, room_id, around, half + 1, bound)
-            newer = await messages.after(at, tenant, room_id, around - 1, limit - half + 1, bound)
+            older = await messages.before(snapshot, tenant, room_id, centre, half + 1, bound)
+            newer = await messages.after(snapshot, tenant, room_id, centre - 1, limit - half + 1, bound)
             more_before, more_after = len(older) > half, len(newer) > limit - half
             found = older[-half:] if half else []
             found = [*found, *newer[: limit - half]]
         elif after is not None:
-            found = await messages.after(at, tenant, room_id, after, limit + 1, bound)
+            found = await messages.after(snapshot, tenant, room_id, after, limit + 1, bound)
             more_after, found = len(found) > limit, found[:limit]
             first = found[0].seq if found else after + 1
-            more_before = bool(await messages.before(at, tenant, room_id, first, 1, bound))
+            more_before = bool(await messages.before(snapshot, tenant, room_id, first, 1, bound))
         else:
-            found = await messages.before(at, tenant, room_id, before, limit + 1, bound)
+            found = await messages.before(snapshot, tenant, room_id, before, limit + 1, bound, offset)
             more_before, found = len(found) > limit, found[-limit:]
             last = found[-1].seq if found else (before or 0)
-            more_after = before is not None and bool(await messages.after(at, tenant, room_id, last, 1, bound))
-    return Excerpt(found, int(tip or 0), more_before, more_after)
+            narrowed = before is not None or offset > 0
+            more_after = narrowed and bool(await messages.after(snapshot, tenant, room_id, last, 1, bound))
+    return Excerpt(found, int(tip or 0), more_before, more_after, centre)
+
+
+async def _centre(
+    db: Queries, actor: Actor, place: Place, around: int | MessageId | None, at: datetime | None
+) -> int | None:
+    """The ``seq`` around which history is wanted."""
+    if at is not None:
+        found = await messages.first_since(db, actor.tenant, place.room.id, to_us(at))
+        return None if found is None else max(found, place.visible_from + 1)
+    if isinstance(around, str):
+        message = await access.find_message(db, actor, around)
+        if message is None or message.room != place.room.id or message.seq <= place.visible_from:
+            raise NotFound()
+        return message.seq
+    return around
 
 
 async def thread(
@@ -677,9 +792,12 @@ async def thread(
     return root, found[:limit], len(found) > limit
 
 
-async def pinned(ports: Ports, actor: Actor, room_id: RoomId) -> list[Message]:
+async def pinned(
+    ports: Ports, actor: Actor, room_id: RoomId, *, limit: int = 100, before: int | None = None
+) -> list[Message]:
+    """The pinned messages of a room, newest first; ``before`` (a ``seq``) continues a list."""
     place = await access.room_for(ports, actor, room_id)
-    return await messages.pinned(ports.db, actor.tenant, room_id, 100, place.visible_from)
+    return await messages.pinned(ports.db, actor.tenant, room_id, limit, place.visible_from, before)
 
 
 @dataclass(frozen=True)
@@ -690,8 +808,10 @@ class Revision:
     edited_at: datetime
 
 
-async def revisions(ports: Ports, actor: Actor, message_id: MessageId) -> list[Revision]:
-    """The texts a message had before. Its author, moderators and staff see them.
+async def revisions(
+    ports: Ports, actor: Actor, message_id: MessageId, *, limit: int = 1000, after: int = 0
+) -> list[Revision]:
+    """The texts a message had before. Its author, moderators and staff see them; ``after`` continues a list.
 
     Raises:
         NotFound, Forbidden: Not theirs to see.
@@ -699,7 +819,7 @@ async def revisions(ports: Ports, actor: Actor, message_id: MessageId) -> list[R
     message, place = await access.message_for(ports, actor, message_id)
     if message.sender.id != actor.id and not place.policy.is_moderator(place.role) and not actor.is_staff:
         raise Forbidden()
-    found = await messages.revisions(ports.db, actor.tenant, message_id)
+    found = await messages.revisions(ports.db, actor.tenant, message_id, limit, after)
     return [
         Revision(item["number"], item["content"], item["edited_by"], from_us(item["edited_at_us"])) for item in found
     ]

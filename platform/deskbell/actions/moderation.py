@@ -6,7 +6,7 @@ under its ``client_id``, so that a retry of the send finds it; rejecting forgets
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 import msgspec
@@ -14,15 +14,20 @@ import msgspec
 from deskbell.clock import from_us
 from deskbell.errors import Gone, NotFound, RoomClosed
 from deskbell.ids import MessageId, RoomId, is_id
-from deskbell.model.records import Actor, Message, PublicUser
+from deskbell.model.records import Actor, Decision, Message, PublicUser, Trace
 from deskbell.ports import Ports
+from deskbell.store import rows, traces
 from deskbell.store.change import Change
+from deskbell.store.database import Row
 from deskbell.wire.commands import Draft
 
 
 @dataclass(frozen=True)
 class Held:
-    """One message that waits for a decision. ``rule`` and ``filter`` say who kept it back, and why."""
+    """One message that waits for a decision. ``rule`` and ``filter`` say who kept it back, and why.
+
+    ``content`` is what will be shown; ``original`` what was written, where filters made another text of it.
+    """
 
     id: MessageId
     room: RoomId
@@ -32,10 +37,14 @@ class Held:
     rule: str
     filter: str
     created_at: datetime
+    original: str | None = None
+    decisions: list[Decision] = field(default_factory=list)
 
 
-async def listed(ports: Ports, actor: Actor, *, limit: int = 50, offset: int = 0) -> list[Held]:
-    """What waits for a decision in the tenant, oldest first.
+async def listed(
+    ports: Ports, actor: Actor, *, limit: int = 50, after: tuple[int, MessageId] | None = None
+) -> list[Held]:
+    """What waits for a decision in the tenant, oldest first; ``after`` (a moment and an id) continues a list.
 
     Raises:
         NotFound: Not staff.
@@ -43,27 +52,33 @@ async def listed(ports: Ports, actor: Actor, *, limit: int = 50, offset: int = 0
     if not actor.is_staff:
         raise NotFound()
     found = await ports.db.fetch(
-        "SELECT h.id, h.room_id, h.request, h.original, h.reason, h.filter, h.created_at,"
+        "SELECT h.id, h.room_id, h.request, h.original, h.reason, h.filter, h.created_at, h.decisions,"
         " u.id AS user_id, u.kind AS user_kind, u.name AS user_name, u.avatar AS user_avatar"
         " FROM held_messages h JOIN users u ON u.tenant_id = h.tenant_id AND u.id = h.sender_id"
-        " WHERE h.tenant_id = $1 AND h.status = 'held' ORDER BY h.created_at, h.id LIMIT $2 OFFSET $3",
+        " WHERE h.tenant_id = $1 AND h.status = 'held' AND (h.created_at > $3 OR (h.created_at = $3 AND h.id > $4))"
+        " ORDER BY h.created_at, h.id LIMIT $2",
         actor.tenant,
         limit,
-        offset,
+        after[0] if after is not None else -1,
+        after[1] if after is not None else actor.id,
     )
-    return [
-        Held(
-            id=row["id"],
-            room=row["room_id"],
-            sender=PublicUser(row["user_id"], row["user_kind"], row["user_name"], row["user_avatar"]),
-            kind=msgspec.json.decode(row["request"], type=Draft).kind,
-            content=row["original"],
-            rule=row["reason"],
-            filter=row["filter"],
-            created_at=from_us(row["created_at"]),
-        )
-        for row in found
-    ]
+    return [_held(row) for row in found]
+
+
+def _held(row: Row) -> Held:
+    request = msgspec.json.decode(row["request"], type=Draft)
+    return Held(
+        id=row["id"],
+        room=row["room_id"],
+        sender=rows.public_user(row),
+        kind=request.kind,
+        content=request.content,
+        rule=row["reason"],
+        filter=row["filter"],
+        created_at=from_us(row["created_at"]),
+        original=row["original"] if row["original"] != request.content else None,
+        decisions=msgspec.json.decode(row["decisions"] or "[]", type=list[Decision]),
+    )
 
 
 async def approve(ports: Ports, actor: Actor, held_id: MessageId) -> Message:
@@ -76,20 +91,25 @@ async def approve(ports: Ports, actor: Actor, held_id: MessageId) -> Message:
     """
     room_id = await _room_of(ports, actor, held_id)
     async with ports.journal.change(actor.tenant, room_id) as change:
-        request, sender, client_id, digest = await _take(change, actor, held_id, "approved")
+        row = await _take(change, actor, held_id, "approved")
         if change.room(room_id).closed_at is not None:
             raise RoomClosed()
-        return await change.post(
+        held, request = _held(row), msgspec.json.decode(row["request"], type=Draft)
+        message = await change.post(
             room_id,
-            sender,
+            held.sender,
             request.content,
             kind=request.kind,
-            client_id=client_id,
+            client_id=row["client_id"],
             metadata=request.metadata,
-            request_hash=digest,
+            request_hash=bytes(row["request_hash"]),
             reply_to=request.reply_to,
             mentions=request.mentions,
         )
+        trace = Trace(row["door"] or traces.SOCKET, tuple(held.decisions), held.original)
+        await traces.add(change.tx, actor.tenant, message.id, "posted", trace, held.sender.id, row["created_at"])
+        await traces.add(change.tx, actor.tenant, message.id, "approved", Trace("rest"), actor.id, change.now_us)
+        return message
 
 
 async def reject(ports: Ports, actor: Actor, held_id: MessageId) -> None:
@@ -101,11 +121,6 @@ async def reject(ports: Ports, actor: Actor, held_id: MessageId) -> None:
     room_id = await _room_of(ports, actor, held_id)
     async with ports.journal.change(actor.tenant, room_id) as change:
         await _take(change, actor, held_id, "rejected")
-        await change.tx.execute(
-            "UPDATE held_messages SET request = '{\"content\":\"\"}', original = '' WHERE tenant_id = $1 AND id = $2",
-            actor.tenant,
-            held_id,
-        )
 
 
 async def _room_of(ports: Ports, actor: Actor, held_id: MessageId) -> RoomId:
@@ -119,12 +134,12 @@ async def _room_of(ports: Ports, actor: Actor, held_id: MessageId) -> RoomId:
     return RoomId(row["room_id"])
 
 
-async def _take(change: Change, actor: Actor, held_id: MessageId, status: str) -> tuple[Draft, PublicUser, str, bytes]:
+async def _take(change: Change, actor: Actor, held_id: MessageId, status: str) -> Row:
     """Decide, if nobody has: the room's lock is held, so of two at once one finds it decided."""
     row = await change.tx.fetchrow(
-        "SELECT h.request, h.client_id, h.request_hash, h.status, u.id AS user_id, u.kind AS user_kind,"
-        " u.name AS user_name, u.avatar AS user_avatar"
-        " FROM held_messages h JOIN users u ON u.tenant_id = h.tenant_id AND u.id = h.sender_id"
+        "SELECT h.id, h.room_id, h.request, h.original, h.reason, h.filter, h.created_at, h.decisions, h.door,"
+        " h.client_id, h.request_hash, h.status, u.id AS user_id, u.kind AS user_kind, u.name AS user_name,"
+        " u.avatar AS user_avatar FROM held_messages h JOIN users u ON u.tenant_id = h.tenant_id AND u.id = h.sender_id"
         " WHERE h.tenant_id = $1 AND h.id = $2",
         actor.tenant,
         held_id,
@@ -133,13 +148,14 @@ async def _take(change: Change, actor: Actor, held_id: MessageId, status: str) -
         raise NotFound()
     if row["status"] != "held":
         raise Gone(f"This message was {row['status']} already.", status=row["status"])
+    # Approved, its text is the message's, to be edited and deleted; rejected, it is nobody's.
     await change.tx.execute(
-        "UPDATE held_messages SET status = $3, decided_by = $4, decided_at = $5 WHERE tenant_id = $1 AND id = $2",
+        'UPDATE held_messages SET status = $3, decided_by = $4, decided_at = $5, request = \'{"content":""}\','
+        " original = '', decisions = NULL WHERE tenant_id = $1 AND id = $2",
         actor.tenant,
         held_id,
         status,
         actor.id,
         change.now_us,
     )
-    sender = PublicUser(row["user_id"], row["user_kind"], row["user_name"], row["user_avatar"])
-    return msgspec.json.decode(row["request"], type=Draft), sender, row["client_id"], bytes(row["request_hash"])
+    return row

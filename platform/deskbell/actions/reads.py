@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import structlog
 
 from deskbell.actions import access
-from deskbell.ids import RoomId, TenantId, UserId
+from deskbell.ids import MessageId, RoomId, TenantId, UserId
 from deskbell.model.policy import Policy
-from deskbell.model.records import Actor
+from deskbell.model.records import Actor, PublicUser
 from deskbell.ports import Ports
 from deskbell.store import rooms
 from deskbell.store.database import StoreError
@@ -137,6 +138,43 @@ async def unread_in(ports: Ports, actor: Actor, room_id: RoomId) -> tuple[int, b
 def receipts_shown(policy: Policy) -> bool:
     """Whether members of such a room see how far others have read."""
     return policy.receipts != "off" and policy.roster == "listed"
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """How far a message has come with one person: it reached a device of theirs; they read it."""
+
+    user: PublicUser
+    delivered: bool
+    read: bool
+
+
+async def receipts(
+    ports: Ports, actor: Actor, message_id: MessageId, *, limit: int = 50, after: UserId | None = None
+) -> list[Receipt]:
+    """Who of those that may see a message has got and read it, its author apart; ``after`` continues a list.
+
+    Where members are not told of each other's marks, one's own alone.
+
+    Raises:
+        NotFound: There is no such message, or it is not theirs to see.
+    """
+    message, place = await access.message_for(ports, actor, message_id)
+    found = await rooms.marks_of(
+        ports.db,
+        actor.tenant,
+        message.room,
+        message.seq,
+        besides=message.sender.id,
+        bounded=place.policy.history == "since_join",
+        only=None if receipts_shown(place.policy) else actor.id,
+        limit=limit,
+        after=after,
+    )
+    return [
+        Receipt(user, max(read_seq, delivered_seq) >= message.seq, read_seq >= message.seq)
+        for user, read_seq, delivered_seq in found
+    ]
 
 
 async def unread(ports: Ports, actor: Actor) -> dict[RoomId, int]:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from msgspec import UNSET
 from msgspec.structs import replace
 
-from deskbell.actions import access
+from deskbell.actions import access, bans
 from deskbell.actions.access import Place
-from deskbell.actions.messages import checked_text
-from deskbell.errors import Conflict, Forbidden, Invalid, LimitReached, NotFound, RoomClosed
+from deskbell.actions.messages import CHANGED_MEANWHILE, checked_text
+from deskbell.clock import to_us
+from deskbell.errors import Conflict, Forbidden, Invalid, LimitReached, NotFound, PreconditionFailed, RoomClosed
 from deskbell.ids import RoomId, TenantId, UserId, is_id, new_id
 from deskbell.model.records import Actor, Membership, Participant, PublicUser, Room, RoomState
 from deskbell.ports import Ports
@@ -88,7 +90,7 @@ async def create(
     members = [user for user in dict.fromkeys(participants or []) if user != actor.id]
     limit = channel.policy.max_members or (MAX_LISTED if channel.policy.roster == "listed" else 1_000_000)
     if len(members) + 1 > limit:
-        raise LimitReached(f"Such a room holds {limit} people.", max=limit)
+        raise LimitReached(f"Such a room holds {limit} people.", max=limit, rule="policy.max_members")
     key = ports.plugins.key_for(channel_type, actor, list(members), key)
     if key is not None:
         checked_text(ports, key, what="key", max_bytes=MAX_KEY_BYTES, empty=False)
@@ -133,11 +135,20 @@ async def _existing(ports: Ports, actor: Actor, user_ids: list[UserId]) -> list[
 
 
 async def update(
-    ports: Ports, actor: Actor, room_id: RoomId, *, name: str | None = None, description: str | None = None
+    ports: Ports,
+    actor: Actor,
+    room_id: RoomId,
+    *,
+    name: str | None = None,
+    description: str | None = None,
+    expect_changed_seq: int | None = None,
 ) -> Room:
     """Give a room another name or description.
 
+    ``expect_changed_seq``: only if its state is still the one with this ``changed_seq``.
+
     Raises:
+        PreconditionFailed: It is not.
         NotFound, Forbidden: See :mod:`deskbell.actions.access`; admins of the room may.
     """
     checked_text(ports, name or "", what="name", max_bytes=400)
@@ -146,6 +157,8 @@ async def update(
         place = await access.room_in(ports, change, actor, room_id)
         _needs_admin(place, actor)
         room = place.room
+        if expect_changed_seq is not None and expect_changed_seq != room.changed_seq:
+            raise PreconditionFailed(CHANGED_MEANWHILE, changed_seq=room.changed_seq)
         return change.put_room(
             replace(
                 room,
@@ -195,7 +208,7 @@ async def join(ports: Ports, actor: Actor, room_id: RoomId) -> Participant:
         policy = channel.policy
         staff = actor.is_staff and (policy.owned or room.backstage_of is not None)
         invited_by_policy = policy.join == "open" or (policy.join == "role" and actor.role in policy.join_roles)
-        if (member is not None and member.state == "banned") or not (staff or invited_by_policy):
+        if await bans.holds(change, member) or not (staff or invited_by_policy):
             raise NotFound()
         role = "agent" if staff else policy.default_role
         if not ports.plugins.may_enter(room.channel_type, actor, role):
@@ -212,7 +225,7 @@ async def _put_joined(
     policy = ports.plugins.channels[room.channel_type].policy
     limit = policy.max_members or (MAX_LISTED if policy.roster == "listed" else None)
     if limit is not None and await rooms.participant_count(change.tx, room.tenant, room.id) >= limit:
-        raise LimitReached(f"This room holds {limit} people.", max=limit)
+        raise LimitReached(f"This room holds {limit} people.", max=limit, rule="policy.max_members")
     # A counted roster takes no number, so what was there when they came is all up to the tip.
     bound = change.rooms[room.id].seq if policy.history == "since_join" else 0
     member = new_member(room.id, user.id, role, change.now_us, bound)
@@ -223,7 +236,9 @@ async def _put_joined(
     else:
         # Who comes later has not missed what was said before.
         member = replace(member, last_read_seq=change.rooms[room.id].seq)
-    silent = policy.roster == "counted" and role not in rooms.PRIVILEGED_ROLES
+    if before is not None and before.state == "banned":
+        await bans.lift_in(change, room.id, user.id)
+    silent = policy.roster == "counted" and role not in policy.privileged_roles
     return await change.put_member(member, user, silent=silent, what="joined")
 
 
@@ -237,7 +252,7 @@ async def leave(ports: Ports, actor: Actor, room_id: RoomId) -> None:
 
 
 async def _put_gone(change: Change, place: Place, member: Membership, user: PublicUser, state: Any) -> Membership:
-    silent = place.policy.roster == "counted" and member.role not in rooms.PRIVILEGED_ROLES and state != "banned"
+    silent = place.policy.roster == "counted" and member.role not in place.policy.privileged_roles
     return await change.put_member(replace(member, state=state), user, silent=silent, what=state)
 
 
@@ -286,16 +301,28 @@ async def change_place(
     *,
     role: str | None = None,
     mute_s: int | None = None,
+    muted_until: datetime | None = None,
     state: str | None = None,
+    reason: str = "",
+    until: datetime | None = None,
 ) -> Participant:
-    """Give somebody another role, mute them (``mute_s`` seconds, 0 ends it), ban or remove them.
+    """Give somebody another role, mute them, ban or remove them.
 
-    ``state``: ``left`` removes, ``banned`` bans, ``joined`` lifts a ban (they may come back by themselves).
+    Args:
+        mute_s: Seconds, 0 ends it; or ``muted_until``, the moment it ends.
+        state: ``left`` removes, ``banned`` bans, ``joined`` lifts a ban (they may come back by themselves).
+        reason: Why they are banned, for moderators. ``until``: when that ends; None is for good. Banning
+            again changes both.
 
     Raises:
         NotFound, Forbidden: Not this user's to do. Nobody changes who stands above them.
-        Invalid: No such role or state.
+        Invalid: No such role or state; a moment that has passed; a reason without a ban.
     """
+    checked_text(ports, reason, what="reason", max_bytes=bans.MAX_REASON_BYTES)
+    if state != "banned" and (reason or until is not None):
+        raise Invalid("reason and until belong to a ban.")
+    if mute_s is not None and muted_until is not None:
+        raise Invalid("Give one of mute_s and muted_until.")
     user = await people.user(ports.db, actor.tenant, user_id) if is_id(user_id) else None
     async with ports.journal.change(actor.tenant, room_id) as change:
         place = await access.room_in(ports, change, actor, room_id)
@@ -316,6 +343,11 @@ async def change_place(
             if not 0 <= mute_s <= 366 * 86_400:
                 raise Invalid("Somebody can be muted for up to a year.")
             changed = replace(changed, muted_until=change.now_us + mute_s * 1_000_000 if mute_s else None)
+        if muted_until is not None:
+            changed = replace(changed, muted_until=_to_come(change, muted_until, "muted_until"))
+        if state == "banned":
+            until_us = None if until is None else _to_come(change, until, "until")
+            await bans.put_in(change, room_id, user_id, actor.id, reason=reason.strip(), until_us=until_us)
         what = "changed"
         if state is not None and state != member.state:
             if state not in ("left", "banned", "joined"):
@@ -324,13 +356,24 @@ async def change_place(
             if state == "joined":
                 if member.state != "banned":
                     raise Invalid("Use POST /participants to bring somebody in.")
+                await bans.lift_in(change, room_id, user_id)
                 changed, what = replace(changed, state="left"), "left"
             else:
+                if member.state == "banned":
+                    await bans.lift_in(change, room_id, user_id)
                 changed = replace(changed, state=state)
         if changed == member:
             return rows.participant(member, people.public(user))
         put = await change.put_member(changed, people.public(user), what=what)
         return rows.participant(put, people.public(user))
+
+
+def _to_come(change: Change, moment: datetime, what: str) -> int:
+    """A moment somebody named, in microseconds, if it is still to come."""
+    moment_us = to_us(moment)
+    if moment_us <= change.now_us:
+        raise Invalid(f"{what} has passed already.", path=what)
+    return moment_us
 
 
 async def remove(ports: Ports, actor: Actor, room_id: RoomId, user_id: UserId) -> None:
@@ -345,11 +388,16 @@ async def remove(ports: Ports, actor: Actor, room_id: RoomId, user_id: UserId) -
         await change_place(ports, actor, room_id, user_id, state="left")
 
 
-async def participants(ports: Ports, actor: Actor, room_id: RoomId) -> list[Participant]:
-    """Who is in the room; of a counted roster, who stands above members, and oneself."""
+async def participants(
+    ports: Ports, actor: Actor, room_id: RoomId, *, limit: int = 1000, after: tuple[int, UserId] | None = None
+) -> list[Participant]:
+    """Who is in the room, who came first first; of a counted roster, who stands above members, and oneself.
+
+    ``after`` (a moment and a user) continues a list.
+    """
     place = await access.room_for(ports, actor, room_id)
-    counted = place.policy.roster == "counted"
-    return await rooms.participants(ports.db, actor.tenant, room_id, counted_for=actor.id if counted else None)
+    shown = (place.policy.privileged_roles, actor.id) if place.policy.roster == "counted" else None
+    return await rooms.participants(ports.db, actor.tenant, room_id, counted_for=shown, limit=limit, after=after)
 
 
 # lists and catching up
@@ -409,19 +457,35 @@ async def mine(
 def channel_types(ports: Ports, actor: Actor) -> list[ChannelEntry]:
     """The kinds of rooms there are, with what a client needs of their policies."""
     return [
-        ChannelEntry(name, channel.title, ports.plugins.may_create(name, actor), channel.policy.for_clients())
+        ChannelEntry(
+            name,
+            channel.title,
+            ports.plugins.may_create(name, actor),
+            channel.policy.for_clients(),
+            list(channel.policy.roles),
+            channel.policy.default_role,
+            [role for role in channel.policy.roles if channel.policy.is_moderator(role)],
+            [role for role in channel.policy.roles if channel.policy.is_admin(role)],
+        )
         for name, channel in sorted(ports.plugins.channels.items())
     ]
 
 
 @dataclass(frozen=True)
 class ChannelEntry:
-    """A kind of room. ``may_open``: the asker may open such rooms, or, where they are owned, such conversations."""
+    """A kind of room. ``may_open``: the asker may open such rooms, or, where they are owned, such conversations.
+
+    ``roles`` are all there are in such rooms; newcomers get ``default_role``.
+    """
 
     name: str
     title: str
     may_open: bool
     policy: dict[str, Any]
+    roles: list[str]
+    default_role: str
+    moderator_roles: list[str]
+    admin_roles: list[str]
 
 
 async def get(ports: Ports, actor: Actor, room_id: RoomId) -> RoomState:

@@ -153,14 +153,14 @@ async def _purge(change: Change, room: Room) -> None:
     for room_id in (room.id, room.backstage):
         if room_id is None:
             continue
-        for table in ("reactions", "revisions"):
+        for table in ("reactions", "revisions", "traces"):
             await change.tx.execute(
                 f"DELETE FROM {table} WHERE tenant_id = $1 AND message_id IN"
                 " (SELECT id FROM messages WHERE tenant_id = $1 AND room_id = $2)",
                 change.tenant,
                 room_id,
             )
-        for table in ("messages", "held_messages", "bot_states"):
+        for table in ("messages", "held_messages", "bot_states", "reports"):
             await change.tx.execute(
                 f"DELETE FROM {table} WHERE tenant_id = $1 AND room_id = $2", change.tenant, room_id
             )

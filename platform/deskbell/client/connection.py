@@ -387,11 +387,15 @@ class Client(Routes):
         *,
         before: int | None = None,
         after: int | None = None,
-        around: int | None = None,
+        around: int | str | None = None,
+        at: str | None = None,
         limit: int = 50,
     ) -> HistoryFrame:
-        """Messages by ``seq``; they also join the room's view, where it is followed."""
-        bounds = {"before": before, "after": after, "around": around}
+        """Messages by ``seq``; they also join the room's view, where it is followed.
+
+        ``around``: a ``seq`` or a message's id; ``at``: a time in RFC 3339.
+        """
+        bounds = {"before": before, "after": after, "around": around, "at": at}
         frame = {"type": "history", "room": room, "limit": limit, **{k: v for k, v in bounds.items() if v is not None}}
         found = await self._request(frame, HistoryFrame)
         view = self.rooms.get(room)

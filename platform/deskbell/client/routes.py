@@ -9,7 +9,7 @@ from urllib.parse import quote, urlencode
 import msgspec
 
 from deskbell.client.rest import NotUnderstood, Rest
-from deskbell.model.records import Case, Participant, RoomState
+from deskbell.model.records import Case, Message, Participant, RoomState
 from deskbell.wire.frames import OwnCaseFrame
 
 
@@ -56,15 +56,53 @@ class Routes:
     # -- rooms
 
     async def participants(self, room: str) -> list[Participant]:
-        found = await self.rest("GET", f"/rooms/{_id(room)}/participants")
-        people: list[Participant] = _as(found, list[Participant], "items")
-        return people
+        people: list[Participant] = []
+        cursor = ""
+        while True:
+            found = await self.rest("GET", f"/rooms/{_id(room)}/participants{cursor}")
+            people += _as(found, list[Participant], "items")
+            more = found.get("next_cursor") if isinstance(found, dict) else None
+            if not more:
+                return people
+            cursor = f"?{urlencode({'cursor': more})}"
 
     async def join(self, room: str) -> None:
         await self.rest("POST", f"/rooms/{_id(room)}/join", {})
 
     async def leave(self, room: str) -> None:
         await self.rest("POST", f"/rooms/{_id(room)}/leave", {})
+
+    async def ban(self, room: str, user: str, *, reason: str = "", until: str | None = None) -> Participant:
+        """Keep somebody out of a room one moderates; ``until`` is a time in RFC 3339, None for good."""
+        body = {"state": "banned", "reason": reason} | ({} if until is None else {"until": until})
+        return await self._place(room, user, body)
+
+    async def unban(self, room: str, user: str) -> Participant:
+        """Let somebody come back, if they may and want to."""
+        return await self._place(room, user, {"state": "joined"})
+
+    async def _place(self, room: str, user: str, body: dict[str, Any]) -> Participant:
+        path = f"/rooms/{_id(room)}/participants/{_id(user)}"
+        changed: Participant = _as(await self.rest("PATCH", path, body), Participant)
+        return changed
+
+    # -- messages
+
+    async def forward(self, message: str, room: str, client_id: str) -> Message | None:
+        """Pass a message on into another room; None: it waits for approval there.
+
+        Sent again with the same ``client_id`` it is stored once.
+        """
+        answer = await self.rest("POST", f"/messages/{_id(message)}/forward", {"room": room, "client_id": client_id})
+        if isinstance(answer, dict) and answer.get("held"):
+            return None
+        forwarded: Message = _as(answer, Message, "message")
+        return forwarded
+
+    async def report(self, message: str, reason: str, comment: str = "") -> None:
+        """Tell those who moderate that a message should not be there."""
+        body = {"reason": reason} | ({"comment": comment} if comment else {})
+        await self.rest("POST", f"/messages/{_id(message)}/report", body)
 
     # -- agents
 

@@ -88,6 +88,11 @@ class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         allowed = self.kinds.get(kind, ())
         return role in allowed or (ANYBODY in allowed and role in self.roles)
 
+    @property
+    def privileged_roles(self) -> tuple[str, ...]:
+        """Roles above member: who is listed also where members are only counted."""
+        return tuple(dict.fromkeys((*self.admin_roles, *self.moderator_roles, "agent", "bot")))
+
     def is_admin(self, role: str) -> bool:
         return role in self.admin_roles
 

@@ -209,6 +209,25 @@ class Case(msgspec.Struct, frozen=True):
     merged_into: CaseId | None = None
 
 
+class Decision(msgspec.Struct, frozen=True):
+    """What one moderation filter said of a text. ``rule``: its reason; ``took_ms``: how long it looked."""
+
+    filter: str
+    plugin: str
+    version: str
+    verdict: Literal["rewrite", "hold", "block"]
+    rule: str = ""
+    took_ms: float = 0.0
+
+
+class Trace(msgspec.Struct, frozen=True):
+    """How a text came in. ``original``: what was written, where filters made another text of it."""
+
+    door: str
+    decisions: tuple[Decision, ...] = ()
+    original: str | None = None
+
+
 class Channel(msgspec.Struct, frozen=True):
     """A channel type as it is in force: its name and the policy after the operator's overrides."""
 

@@ -6,11 +6,13 @@ over, an observer is told again.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Container, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from deskbell.contracts import Allow, Block, HandOver, Hold, Rewrite, Situation, Submission
+from deskbell.model.records import Decision
 from deskbell.model.text import normalise
 from deskbell.plugins.door import Door
 from deskbell.plugins.refusals import Fault, ObserverFailed, Resting
@@ -22,7 +24,7 @@ class Moderated:
 
     ``text`` is the text to store, also when it is held; ``original`` is what was written, if that
     differs. ``reason`` and ``filter`` say who held or blocked it: the first that held, or the one
-    that blocked.
+    that blocked. ``decisions``: what each filter said that said more than Allow.
     """
 
     text: str
@@ -30,6 +32,7 @@ class Moderated:
     reason: str = ""
     filter: str = ""
     original: str | None = None
+    decisions: tuple[Decision, ...] = field(default=(), compare=False)
 
 
 class Closed:
@@ -52,7 +55,9 @@ async def moderate(chain: Sequence[Door], submission: Submission) -> Moderated:
     """
     held = by = ""
     now = submission
+    said: list[Decision] = []
     for door in chain:
+        begun = time.perf_counter()
         try:
             verdict = await door.ask(now)
             if isinstance(verdict, Allow):
@@ -60,23 +65,36 @@ async def moderate(chain: Sequence[Door], submission: Submission) -> Moderated:
             if isinstance(verdict, Rewrite) and isinstance(verdict.text, str):
                 if verdict.text != now.text:
                     now = replace(now, text=verdict.text, normalised=normalise(verdict.text))
+                    said.append(_said(door, "rewrite", "", begun))
                 continue
             if not isinstance(verdict, Hold | Block) or not isinstance(verdict.reason, str):
                 raise door.fault(f"answered with a {type(verdict).__name__}, which is no verdict")
         except Fault:
             verdict = Hold(f"the filter {door.name} could not look at it")
         if isinstance(verdict, Block):
-            return _moderated(submission, now, "block", verdict.reason, door.name)
+            said.append(_said(door, "block", verdict.reason, begun))
+            return _moderated(submission, now, "block", verdict.reason, door.name, said)
+        said.append(_said(door, "hold", verdict.reason, begun))
         if not by:
             held, by = verdict.reason, door.name
-    return _moderated(submission, now, "hold" if by else "allow", held, by)
+    return _moderated(submission, now, "hold" if by else "allow", held, by, said)
+
+
+def _said(door: Door, verdict: Literal["rewrite", "hold", "block"], rule: str, begun: float) -> Decision:
+    took_ms = round((time.perf_counter() - begun) * 1000, 3)
+    return Decision(door.name, door.plugin.name, door.plugin.version, verdict, rule, took_ms)
 
 
 def _moderated(
-    submission: Submission, now: Submission, verdict: Literal["allow", "hold", "block"], reason: str, by: str
+    submission: Submission,
+    now: Submission,
+    verdict: Literal["allow", "hold", "block"],
+    reason: str,
+    by: str,
+    said: Sequence[Decision],
 ) -> Moderated:
     original = submission.text if now.text != submission.text else None
-    return Moderated(now.text, verdict, reason, by, original)
+    return Moderated(now.text, verdict, reason, by, original, tuple(said))
 
 
 async def decide(rules: Sequence[Door], situation: Situation) -> HandOver | None:

@@ -6,6 +6,7 @@ objects, so whoever took one keeps seeing what is in force.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Collection, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -29,7 +30,7 @@ from deskbell.contracts import (
 )
 from deskbell.errors import DeskbellError, Invalid, Unavailable
 from deskbell.ids import TenantId
-from deskbell.model.policy import overridden
+from deskbell.model.policy import Policy, overridden
 from deskbell.model.records import Actor, Channel
 from deskbell.plugins import asking
 from deskbell.plugins.activation import HOOK_ARGUMENTS, OBSERVERS, Implementations, readable, unknown_key
@@ -57,6 +58,15 @@ class Asked(Generic[Offer]):
     plugin: Plugin
     offer: Offer
     door: Door
+
+
+def _under(offer: ChannelType, policy: Policy) -> ChannelType:
+    """A channel type that decides by the policy in force: by default it looks there who may open such rooms."""
+    if offer.policy == policy:
+        return offer
+    changed = copy.copy(offer)
+    object.__setattr__(changed, "policy", policy)
+    return changed
 
 
 class InForce:
@@ -138,7 +148,7 @@ class InForce:
             raise NoChannelTypes([plugin.refusal for plugin in refused if plugin.refusal])
         switched_off = any(plugin.why_disabled == SWITCHED_OFF for plugin in self._plugins)
         channels = self._in_force(types, kinds, lenient=bool(refused) or switched_off)
-        _replace(self._channel_types, types)
+        _replace(self._channel_types, {name: _under(offer, channels[name].policy) for name, offer in types.items()})
         _replace(self._channels, channels)
         _replace(self._kinds, kinds)
         bots = sorted(offered("bots"), key=lambda pair: str(pair[1].name))

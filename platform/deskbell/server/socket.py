@@ -16,6 +16,7 @@ from collections import deque
 from collections.abc import Callable, MutableMapping
 from typing import Any, cast
 
+import msgspec
 import structlog
 from quart import Response, Websocket, abort
 
@@ -554,6 +555,7 @@ class Socket:
             before=command.before,
             after=command.after,
             around=command.around,
+            at=command.at,
             limit=command.limit,
         )
         await self._out.write_paced(
@@ -565,6 +567,7 @@ class Socket:
                     as_of_seq=excerpt.as_of_seq,
                     more_before=excerpt.more_before,
                     more_after=excerpt.more_after,
+                    around=msgspec.UNSET if excerpt.around is None else excerpt.around,
                 )
             )
         )

@@ -44,9 +44,9 @@ from deskbell.errors import (
     Unavailable,
 )
 from deskbell.ids import CaseId, MessageId, RoomId, TenantId, UserId, new_id
-from deskbell.model.records import STAFF_ROLES, Channel, Message, PublicUser
+from deskbell.model.records import STAFF_ROLES, Channel, Message, PublicUser, Trace
 from deskbell.spread import FAST_S, Spread
-from deskbell.store import cases, database, messages, rows
+from deskbell.store import cases, database, messages, rows, traces
 from deskbell.store.change import INSERT_MESSAGE, Change, message_row
 from deskbell.store.crashpoints import passing
 from deskbell.wire import frames
@@ -79,7 +79,8 @@ class NewMessage:
 
     ``role`` is the sender's standing in the tenant. ``owner_version`` is the fence of a bot's
     answer: the version its turn began with. ``platform`` marks what the platform itself says; it
-    needs no place in the room. ``done`` is called exactly once, on the loop, after COMMIT.
+    needs no place in the room. ``trace`` is how it came in, where that is worth keeping. ``done``
+    is called exactly once, on the loop, after COMMIT.
     """
 
     tenant: TenantId
@@ -99,6 +100,7 @@ class NewMessage:
     owner_version: int | None = None
     expect: Expect | None = None
     platform: bool = False
+    trace: Trace | None = None
     queued_at: float = 0.0
 
     @property
@@ -574,6 +576,7 @@ class _BatchWriter:
         self._first: dict[tuple[RoomId, UserId, str], tuple[NewMessage, Message]] = {}
         self._rows: list[Sequence[object]] = []
         self._outbox: list[Sequence[object]] = []
+        self._traces: list[Sequence[object]] = []
         self.written = _Written()
 
     async def lock(self) -> None:
@@ -697,6 +700,10 @@ class _BatchWriter:
         self._first[key] = (command, message)
         self._accepted.append((command, message))
         self._rows.append(message_row(command.tenant, message, command.request_hash, self._now))
+        if command.trace is not None:
+            self._traces.append(
+                traces.row(command.tenant, message.id, "posted", command.trace, command.sender.id, self._now)
+            )
         self.written.outcomes.append((command, Posted(message)))
         self.written.events.append(
             Event(
@@ -748,9 +755,9 @@ class _BatchWriter:
             # Who is no longer a member learns nothing about the room; staff know it anyway.
             return NotYours() if command.role in STAFF_ROLES and room.owner_kind else NotFound()
         if muted_until is not None and muted_until > self._now:
-            return Muted(until=from_us(muted_until).isoformat())
+            return Muted(until=from_us(muted_until).isoformat(), rule="mute")
         if not self._journal.channels[room.channel_type].policy.may_post(command.kind, role):
-            return KindNotAllowed(kind=command.kind)
+            return KindNotAllowed(kind=command.kind, rule="policy.kinds")
         return None
 
     async def _count_answer(self, tenant: TenantId, root: MessageId, room: _LockedRoom) -> None:
@@ -796,6 +803,8 @@ class _BatchWriter:
             self._now,
         )
         await self._move_cases([(room_id, room) for room_id, room in moved if room.has_case])
+        if self._traces:
+            await tx.insert_many("traces", traces.COLUMNS, self._traces)
         if self._outbox:
             await tx.insert_many("outbox", OUTBOX_COLUMNS, self._outbox)
 

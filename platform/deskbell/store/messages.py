@@ -112,16 +112,17 @@ async def held_by_client_id(
 
 
 async def before(
-    db: Queries, tenant: TenantId, room: RoomId, seq: int | None, limit: int, visible_from: int = 0
+    db: Queries, tenant: TenantId, room: RoomId, seq: int | None, limit: int, visible_from: int = 0, offset: int = 0
 ) -> list[Message]:
-    """Up to ``limit`` messages older than ``seq`` (``None``: the newest), oldest first."""
+    """Up to ``limit`` messages older than ``seq`` (``None``: the newest), oldest first, ``offset`` of them left out."""
     found = await db.fetch(
-        f"{_IN_ROOM} AND m.seq < $3 AND m.seq > $4 ORDER BY m.seq DESC LIMIT $5",
+        f"{_IN_ROOM} AND m.seq < $3 AND m.seq > $4 ORDER BY m.seq DESC LIMIT $5 OFFSET $6",
         tenant,
         room,
         seq if seq is not None else 2**62,
         visible_from,
         limit,
+        offset,
     )
     return await _records(db, tenant, list(reversed(found)))
 
@@ -134,6 +135,42 @@ async def after(
         f"{_IN_ROOM} AND m.seq > $3 ORDER BY m.seq LIMIT $4", tenant, room, max(seq, visible_from), limit
     )
     return await _records(db, tenant, found)
+
+
+async def first_since(db: Queries, tenant: TenantId, room: RoomId, at_us: int) -> int | None:
+    """The ``seq`` of the first message of a room that was written at a moment or later; None: there is none.
+
+    Numbers and times rise together, so it is found by halving: some twenty looks at the index of numbers
+    in a room of a million messages, and no index of times for every send to keep.
+    """
+
+    async def reached(seq: int) -> tuple[int, int] | None:
+        row = await db.fetchrow(
+            "SELECT seq, created_at FROM messages WHERE tenant_id = $1 AND room_id = $2 AND seq >= $3"
+            " ORDER BY seq LIMIT 1",
+            tenant,
+            room,
+            seq,
+        )
+        return None if row is None else (row["seq"], row["created_at"])
+
+    last = await db.fetchrow(
+        "SELECT seq, created_at FROM messages WHERE tenant_id = $1 AND room_id = $2 ORDER BY seq DESC LIMIT 1",
+        tenant,
+        room,
+    )
+    if last is None or last["created_at"] < at_us:
+        return None
+    low, high = 0, int(last["seq"])
+    while low < high:
+        middle = (low + high) // 2
+        found = await reached(middle)
+        if found is None or found[1] >= at_us:
+            high = middle
+        else:
+            low = found[0] + 1
+    found = await reached(low)
+    return None if found is None else found[0]
 
 
 async def changed(
@@ -173,25 +210,32 @@ async def in_thread(
     return await _records(db, tenant, found)
 
 
-async def pinned(db: Queries, tenant: TenantId, room: RoomId, limit: int, visible_from: int = 0) -> list[Message]:
-    """Pinned messages, newest first."""
+async def pinned(
+    db: Queries, tenant: TenantId, room: RoomId, limit: int, visible_from: int = 0, before_seq: int | None = None
+) -> list[Message]:
+    """Pinned messages, newest first; ``before_seq`` continues a list."""
     found = await db.fetch(
-        f"{_IN_ROOM} AND m.pinned AND m.seq > $3 AND m.deleted_at IS NULL ORDER BY m.seq DESC LIMIT $4",
+        f"{_IN_ROOM} AND m.pinned AND m.seq > $3 AND m.seq < $5 AND m.deleted_at IS NULL ORDER BY m.seq DESC LIMIT $4",
         tenant,
         room,
         visible_from,
         limit,
+        before_seq if before_seq is not None else 2**62,
     )
     return await _records(db, tenant, found)
 
 
-async def revisions(db: Queries, tenant: TenantId, message: MessageId) -> list[dict[str, Any]]:
-    """The texts a message had before, oldest first: ``{number, content, edited_by, edited_at_us}``."""
+async def revisions(
+    db: Queries, tenant: TenantId, message: MessageId, limit: int = 1000, after: int = 0
+) -> list[dict[str, Any]]:
+    """The texts a message had before, oldest first, from number ``after`` on: ``{number, content, edited_by, …}``."""
     found = await db.fetch(
         "SELECT number, content, edited_by, edited_at FROM revisions"
-        " WHERE tenant_id = $1 AND message_id = $2 ORDER BY number",
+        " WHERE tenant_id = $1 AND message_id = $2 AND number > $4 ORDER BY number LIMIT $3",
         tenant,
         message,
+        limit,
+        after,
     )
     return [
         {"number": r["number"], "content": r["content"], "edited_by": r["edited_by"], "edited_at_us": r["edited_at"]}

@@ -64,7 +64,8 @@ async def first(db: Database, tenant: TenantId, room_id: RoomId, policy: Policy,
             return None
         found = await messages.before(at, tenant, room_id, None, FIRST_MESSAGES, visible_from)
         counted = policy.roster == "counted"
-        people = await rooms.participants(at, tenant, room_id, counted_for=NOBODY if counted else None)
+        shown = (policy.privileged_roles, NOBODY) if counted else None
+        people = await rooms.participants(at, tenant, room_id, counted_for=shown)
         count = await rooms.participant_count(at, tenant, room_id) if counted else len(people)
         reads = await _reads(at, tenant, room_id, policy)
     size = 0

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from deskbell.ids import RoomId, TenantId, UserId
-from deskbell.model.records import Membership, Participant, Room
+from deskbell.model.records import Membership, Participant, PublicUser, Room
 from deskbell.store import rows
 from deskbell.store.database import Queries
 
@@ -39,8 +39,7 @@ _MENTIONED = (
 )
 
 _LAST_ID = RoomId("ffffffff-ffff-ffff-ffff-ffffffffffff")
-
-PRIVILEGED_ROLES = ("owner", "admin", "moderator", "agent", "bot")
+_FIRST_ID = UserId("00000000-0000-0000-0000-000000000000")
 
 
 async def get(db: Queries, tenant: TenantId, room: RoomId) -> Room | None:
@@ -140,27 +139,34 @@ async def member(db: Queries, tenant: TenantId, room: RoomId, user: UserId) -> M
 
 
 async def participants(
-    db: Queries, tenant: TenantId, room: RoomId, *, counted_for: UserId | None = None, limit: int = 1000
+    db: Queries,
+    tenant: TenantId,
+    room: RoomId,
+    *,
+    counted_for: tuple[Sequence[str], UserId] | None = None,
+    limit: int = 1000,
+    after: tuple[int, UserId] | None = None,
 ) -> list[Participant]:
-    """Who is in the room now. ``counted_for``: only roles above member and this user (counted rosters)."""
-    if counted_for is None:
-        found = await db.fetch(
-            f"{_MEMBER} {_WITH_USER} WHERE p.tenant_id = $1 AND p.room_id = $2 AND p.state = 'joined'"
-            " ORDER BY p.joined_at, p.user_id LIMIT $3",
-            tenant,
-            room,
-            limit,
-        )
-    else:
-        found = await db.fetch(
-            f"{_MEMBER} {_WITH_USER} WHERE p.tenant_id = $1 AND p.room_id = $2 AND p.state = 'joined'"
-            " AND (p.role = ANY($3::text[]) OR p.user_id = $4) ORDER BY p.joined_at, p.user_id LIMIT $5",
-            tenant,
-            room,
-            list(PRIVILEGED_ROLES),
-            counted_for,
-            limit,
-        )
+    """Who is in the room now, who came first first; ``after`` (a moment and a user) continues a list.
+
+    ``counted_for``: only these roles and this user (counted rosters).
+    """
+    moment, user = after or (-1, _FIRST_ID)
+    only, values = "", list[object]()
+    if counted_for is not None:
+        only = " AND (p.role = ANY($6::text[]) OR p.user_id = $7)"
+        values = [list(counted_for[0]), counted_for[1]]
+    found = await db.fetch(
+        f"{_MEMBER} {_WITH_USER} WHERE p.tenant_id = $1 AND p.room_id = $2 AND p.state = 'joined'"
+        f" AND (p.joined_at > $4 OR (p.joined_at = $4 AND p.user_id > $5)){only}"
+        " ORDER BY p.joined_at, p.user_id LIMIT $3",
+        tenant,
+        room,
+        limit,
+        moment,
+        user,
+        *values,
+    )
     return [rows.participant(rows.membership(row), rows.public_user(row)) for row in found]
 
 
@@ -207,6 +213,39 @@ async def reads(
         *(() if only is None else (only,)),
     )
     return {row["user_id"]: (row["last_read_seq"], row["last_delivered_seq"]) for row in found}
+
+
+async def marks_of(
+    db: Queries,
+    tenant: TenantId,
+    room: RoomId,
+    seq: int,
+    *,
+    besides: UserId,
+    bounded: bool,
+    only: UserId | None = None,
+    limit: int = 50,
+    after: UserId | None = None,
+) -> list[tuple[PublicUser, int, int]]:
+    """The marks of those who may see message ``seq``, by user: ``(user, last_read_seq, last_delivered_seq)``.
+
+    ``besides``: its author. ``bounded``: the history of each begins with their joining. ``after`` continues a list.
+    """
+    values: list[object] = [tenant, room, besides, after or _FIRST_ID, limit]
+    only_them = ""
+    if bounded:
+        values.append(seq)
+        only_them += f" AND p.visible_from < ${len(values)}"
+    if only is not None:
+        values.append(only)
+        only_them += f" AND p.user_id = ${len(values)}"
+    found = await db.fetch(
+        f"SELECT p.last_read_seq, p.last_delivered_seq, {rows.USER_COLUMNS} FROM participants p {_WITH_USER}"
+        " WHERE p.tenant_id = $1 AND p.room_id = $2 AND p.state = 'joined' AND p.user_id <> $3 AND p.user_id > $4"
+        f"{only_them} ORDER BY p.user_id LIMIT $5",
+        *values,
+    )
+    return [(rows.public_user(row), row["last_read_seq"], row["last_delivered_seq"]) for row in found]
 
 
 @dataclass(frozen=True)

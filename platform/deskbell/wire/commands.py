@@ -9,6 +9,7 @@ tables of the protocol page.
 from __future__ import annotations
 
 import re
+from datetime import datetime
 from typing import Annotated, Any
 
 import msgspec
@@ -124,10 +125,13 @@ class Typing(Command, frozen=True, tag="typing"):
 
 
 class History(Command, frozen=True, tag="history"):
+    """One of ``before``, ``after`` (each a ``seq``), ``around`` (that, or a message) and ``at``; none: the newest."""
+
     room: RoomId
     before: Seq | None = None
     after: Seq | None = None
-    around: Seq | None = None
+    around: Seq | Annotated[MessageId, Meta(max_length=36)] | None = None
+    at: Annotated[datetime, Meta(tz=True)] | None = None
     limit: Limit = 50
 
 

@@ -112,6 +112,7 @@ class HistoryFrame(Reply, frozen=True, tag="history"):
     as_of_seq: int
     more_before: bool
     more_after: bool
+    around: int | msgspec.UnsetType = msgspec.UNSET
 
 
 class ErrorFrame(Reply, frozen=True, tag="error", omit_defaults=True):

@@ -15,6 +15,7 @@ from quart.wrappers.response import DataBody
 
 from deskbell.server.auth import origin_of
 from deskbell.server.edge import Edge
+from deskbell.server.rest.conditions import COMPRESSED
 from deskbell.server.rest.routes import PREFIX
 
 COMPRESSED_FROM_BYTES = 1024
@@ -54,10 +55,12 @@ async def _share(edge: Edge, response: Response) -> None:
         return
     headers = response.headers
     headers["Access-Control-Allow-Origin"] = origin
-    headers["Access-Control-Expose-Headers"] = "Retry-After"
+    headers["Access-Control-Expose-Headers"] = "Retry-After, ETag"
     if request.method == "OPTIONS" and "Access-Control-Request-Method" in request.headers:
         headers["Access-Control-Allow-Methods"] = "GET, POST, PUT, PATCH, DELETE"
-        headers["Access-Control-Allow-Headers"] = "Authorization, Content-Type, Idempotency-Key"
+        headers["Access-Control-Allow-Headers"] = (
+            "Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match"
+        )
         headers["Access-Control-Max-Age"] = str(PREFLIGHT_S)
 
 
@@ -74,3 +77,7 @@ async def _compress(response: Response) -> None:
         return
     response.set_data(gzip.compress(await response.get_data(as_text=False), LEVEL, mtime=0))
     response.headers["Content-Encoding"] = "gzip"
+    tag, _ = response.get_etag()
+    if tag is not None:
+        # Other bytes, another tag; which record it is can still be read from it.
+        response.set_etag(f"{tag}{COMPRESSED}")

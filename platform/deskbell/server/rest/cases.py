@@ -14,6 +14,7 @@ from deskbell.ids import CaseId
 from deskbell.model.records import Case
 from deskbell.server.edge import Edge
 from deskbell.server.rest.bodies import AnyUser, Body, Items, Listed, Nothing, Seq, Text, cursor, read_cursor
+from deskbell.server.rest.conditions import IF_MATCH, PROMISED
 from deskbell.server.rest.routes import Ask, Routes
 
 View = Literal["mine", "queue", "bot", "all", "snoozed", "resolved"]
@@ -71,11 +72,12 @@ def blueprint(edge: Edge) -> Blueprint:
         """A case, with all that was handed over with it."""
         return await cases.find(ports, ask.actor, case_id)
 
-    @routes.patch("/cases/<case_id>", Case, body=CaseChange, refuses=[PreconditionFailed])
+    @routes.patch("/cases/<case_id>", Case, body=CaseChange, headers={IF_MATCH: PROMISED}, refuses=[PreconditionFailed])
     async def change_case(ask: Ask, case_id: CaseId) -> Case:
-        """Give a case another priority."""
+        """Give a case another priority. ``version`` and ``If-Match`` say the same; the body's counts."""
         body: CaseChange = ask.body
-        return await cases.change_case(ports, ask.actor, case_id, priority=body.priority, version=body.version)
+        version = ask.expected_version if body.version is None else body.version
+        return await cases.change_case(ports, ask.actor, case_id, priority=body.priority, version=version)
 
     @routes.post("/cases/<case_id>/claim", Case, body=Nothing, refuses=[AlreadyClaimed, Gone])
     async def claim(ask: Ask, case_id: CaseId) -> Case:

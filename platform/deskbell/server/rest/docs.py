@@ -81,7 +81,7 @@ def _operation(method: str, path: str, operation: dict[str, Any]) -> list[str]:
     parts.append("<table><tr><th>answer</th><th></th><th></th></tr>")
     for status, response in operation["responses"].items():
         parts.append(
-            f"<tr><td>{escape(status)}</td><td>{_kind(response['content'])}</td>"
+            f"<tr><td>{escape(status)}</td><td>{_kind(response['content']) if 'content' in response else ''}</td>"
             f"<td>{_text(response['description'])}</td></tr>"
         )
     parts.append("</table></details>")

@@ -16,6 +16,7 @@ from quart_schema import Info, QuartSchema
 from quart_schema.openapi import HttpSecurityScheme, OpenAPIProvider
 from werkzeug.routing import Rule
 
+from deskbell.server.rest.conditions import IF_NONE_MATCH
 from deskbell.server.rest.errors import Error
 from deskbell.server.rest.routes import ID, PROMISE, Promise
 from deskbell.version import __version__
@@ -41,7 +42,7 @@ _NOUNS = {
     "support": "Conversations between visitors, the assistant and agents.",
     "cases": "Escalations, for agents.",
     "agents": "Being there.",
-    "moderation": "What filters kept back.",
+    "moderation": "What filters kept back, and what people reported.",
     "plugins": "Plugins, and the addresses they add.",
     "health": "For operators.",
 }
@@ -165,10 +166,13 @@ class Provider(OpenAPIProvider):
         return parameters
 
     def _headers(self, promise: Promise) -> list[dict[str, Any]]:
-        return [
-            {"name": name, "in": "header", "required": False, **described}
-            for name, described in promise.headers.items()
-        ]
+        headers = dict(promise.headers)
+        if promise.is_tagged:
+            headers[IF_NONE_MATCH] = {
+                "description": "The `ETag` of an answer one has.",
+                "schema": {"type": "string"},
+            }
+        return [{"name": name, "in": "header", "required": False, **described} for name, described in headers.items()]
 
     def _responses(self, promise: Promise) -> dict[str, Any]:
         responses: dict[str, Any] = {}
@@ -178,6 +182,8 @@ class Provider(OpenAPIProvider):
                 "description": described if isinstance(kind, type) and kind is not str and described else "Done.",
                 "content": {promise.media.partition(";")[0]: {"schema": self._refs[kind]}},
             }
+        if promise.is_tagged:
+            responses["304"] = {"description": "What `If-None-Match` names is still what there is."}
         codes: dict[int, list[str]] = {}
         for refusal in promise.refusals():
             codes.setdefault(refusal.status, []).append(refusal.code)

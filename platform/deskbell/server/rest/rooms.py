@@ -28,6 +28,7 @@ from deskbell.server.rest.bodies import (
     read_cursor,
     read_moment,
 )
+from deskbell.server.rest.conditions import IF_MATCH, PROMISED
 from deskbell.server.rest.routes import Ask, Routes
 
 OVERLAP = timedelta(seconds=5)
@@ -139,11 +140,24 @@ def blueprint(edge: Edge) -> Blueprint:
         """A room, as its members see it."""
         return await rooms.get(ports, ask.actor, room_id)
 
-    @routes.patch("/rooms/<room_id>", RoomState, body=RoomChange, refuses=[Forbidden, TooLarge])
+    @routes.patch(
+        "/rooms/<room_id>",
+        RoomState,
+        body=RoomChange,
+        headers={IF_MATCH: PROMISED},
+        refuses=[Forbidden, TooLarge],
+    )
     async def change_room(ask: Ask, room_id: RoomId) -> RoomState:
         """Give a room another name or description."""
         body: RoomChange = ask.body
-        room = await rooms.update(ports, ask.actor, room_id, name=body.name, description=body.description)
+        room = await rooms.update(
+            ports,
+            ask.actor,
+            room_id,
+            name=body.name,
+            description=body.description,
+            expect_changed_seq=ask.expected_version,
+        )
         return rooms.state_of(ports, room)
 
     @routes.delete("/rooms/<room_id>", RoomState, refuses=[Forbidden])

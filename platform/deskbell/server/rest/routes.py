@@ -23,6 +23,7 @@ from deskbell.errors import (
     DeskbellError,
     Invalid,
     NotFound,
+    PreconditionFailed,
     Revoked,
     TokenExpired,
     TooDeep,
@@ -34,7 +35,7 @@ from deskbell.ids import is_id
 from deskbell.model.records import Actor
 from deskbell.server.auth import actor_of, address_of, known_actor_of, origin_of
 from deskbell.server.edge import Edge
-from deskbell.server.rest import errors
+from deskbell.server.rest import conditions, errors
 from deskbell.server.rest.errors import Malformed, UnsupportedMediaType
 from deskbell.wire.commands import check_depth, half_a_character
 
@@ -71,6 +72,11 @@ class Promise:
         """The names in its path."""
         return re.findall(r"<(?:\w+:)?(\w+)>", self.path)
 
+    @property
+    def is_tagged(self) -> bool:
+        """Whether its answers are told apart by ``ETag``, so that a client need not be sent one it has."""
+        return self.method == "GET" and self.who == "user" and self.media == "application/json"
+
     def refusals(self) -> list[type[DeskbellError]]:
         """Everything it may answer instead: what it says itself, and what follows from what it takes."""
         found: list[type[DeskbellError]] = list(self.refuses)
@@ -80,8 +86,10 @@ class Promise:
             found.append(NotFound)
         if self.body is not None:
             found += [Malformed, TooLarge, UnsupportedMediaType, Invalid]
-        if self.query is not None or self.headers:
+        if self.query is not None or self.headers.keys() - {conditions.IF_MATCH}:
             found.append(Invalid)
+        if conditions.IF_MATCH in self.headers:
+            found.append(PreconditionFailed)
         found += [DeskbellError, Unavailable]
         return list(dict.fromkeys(found))
 
@@ -97,6 +105,15 @@ class Ask:
     origin: str | None
     headers: Mapping[str, str]
     raw: bytes = b""
+
+    @property
+    def expected_version(self) -> int | None:
+        """Which version of a record the client means to change; None: whichever there is.
+
+        Raises:
+            PreconditionFailed: A version there never was.
+        """
+        return conditions.expected_version(self.headers.get(conditions.IF_MATCH))
 
     @property
     def actor(self) -> Actor:
@@ -167,7 +184,13 @@ class Routes:
                 return errors.answer(errors.of_exception(error, f"{promise.method} {promise.path}"))
             status, value = result if isinstance(result, tuple) else (usual, result)
             body = value if isinstance(value, bytes) else msgspec.json.encode(value)
-            return Response(body, status=status, content_type=promise.media)
+            response = Response(body, status=status, content_type=promise.media)
+            if promise.is_tagged or conditions.version_of(value) is not None:
+                tag = conditions.tag_of(value, body)
+                if promise.is_tagged and conditions.is_known(request.headers.get(conditions.IF_NONE_MATCH), tag):
+                    response = Response(b"", status=304)
+                response.set_etag(tag)
+            return response
 
         return view
 
