@@ -90,33 +90,52 @@ DO $$ BEGIN
     END IF;
 END $$;
 
+CREATE FUNCTION deskbell_search_place(created_at bigint, message_id uuid) RETURNS bigint
+LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT created_at * 1024 + (hashtext(message_id::text) & 1023)
+$$;
+
+CREATE FUNCTION deskbell_search_scope(tenant_id uuid, room_id uuid, sender_id uuid, channel_type text, backstage_of uuid)
+RETURNS text[] LANGUAGE sql STABLE PARALLEL SAFE AS $$
+    SELECT ARRAY[
+        'r' || replace(room_id::text, '-', ''),
+        'u' || replace(sender_id::text, '-', ''),
+        CASE WHEN backstage_of IS NULL THEN 'c' ELSE 'b' END || replace(tenant_id::text, '-', '')
+            || encode(convert_to(coalesce(channel_type, ''), 'UTF8'), 'hex')
+    ]
+$$;
+
 CREATE VIEW message_words_of AS
     SELECT m.tenant_id, m.id AS message_id, m.room_id,
-        m.created_at * 1024 + (hashtext(m.id::text) & 1023) AS place,
-        ARRAY[
-            'r' || replace(m.room_id::text, '-', ''),
-            'u' || replace(m.sender_id::text, '-', ''),
-            CASE WHEN r.backstage_of IS NULL THEN 'c' ELSE 'b' END || replace(m.tenant_id::text, '-', '')
-                || encode(convert_to(coalesce(r.channel_type, ''), 'UTF8'), 'hex')
-        ] AS scope,
+        deskbell_search_place(m.created_at, m.id) AS place,
+        deskbell_search_scope(m.tenant_id, m.room_id, m.sender_id, r.channel_type, r.backstage_of) AS scope,
         deskbell_search_words(coalesce(t.search_language, 'simple'), m.content) AS words
     FROM messages m
     LEFT JOIN rooms r ON r.tenant_id = m.tenant_id AND r.id = m.room_id
     LEFT JOIN tenants t ON t.id = m.tenant_id
     WHERE m.content <> '' AND m.deleted_at IS NULL AND m.kind <> 'system';
 
-CREATE FUNCTION deskbell_search_added() RETURNS trigger LANGUAGE plpgsql AS $$
+-- The plans of these functions are kept for as long as a connection lives. One that was made while the tables were
+-- small must not read whole tables when they no longer are: only look-ups by index are allowed.
+CREATE FUNCTION deskbell_search_added() RETURNS trigger LANGUAGE plpgsql
+SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$
 BEGIN
     INSERT INTO message_words (tenant_id, message_id, room_id, place, scope, words)
-        SELECT w.tenant_id, w.message_id, w.room_id, w.place, w.scope, w.words
-        FROM added a JOIN message_words_of w ON w.tenant_id = a.tenant_id AND w.message_id = a.id
+        SELECT m.tenant_id, m.id, m.room_id, deskbell_search_place(m.created_at, m.id),
+            deskbell_search_scope(m.tenant_id, m.room_id, m.sender_id, r.channel_type, r.backstage_of),
+            deskbell_search_words(coalesce(t.search_language, 'simple'), m.content)
+        FROM added m
+        LEFT JOIN rooms r ON r.tenant_id = m.tenant_id AND r.id = m.room_id
+        LEFT JOIN tenants t ON t.id = m.tenant_id
+        WHERE m.content <> '' AND m.deleted_at IS NULL AND m.kind <> 'system'
         ON CONFLICT (tenant_id, message_id) DO UPDATE SET words = excluded.words;
     RETURN NULL;
 END $$;
 CREATE TRIGGER messages_search_added AFTER INSERT ON messages
     REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION deskbell_search_added();
 
-CREATE FUNCTION deskbell_search_changed() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE FUNCTION deskbell_search_changed() RETURNS trigger LANGUAGE plpgsql
+SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$
 BEGIN
     DELETE FROM message_words WHERE tenant_id = OLD.tenant_id AND message_id = OLD.id;
     INSERT INTO message_words (tenant_id, message_id, room_id, place, scope, words)
@@ -129,7 +148,8 @@ CREATE TRIGGER messages_search_changed AFTER UPDATE ON messages FOR EACH ROW
         OR OLD.room_id IS DISTINCT FROM NEW.room_id OR OLD.kind IS DISTINCT FROM NEW.kind)
     EXECUTE FUNCTION deskbell_search_changed();
 
-CREATE FUNCTION deskbell_search_removed() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE FUNCTION deskbell_search_removed() RETURNS trigger LANGUAGE plpgsql
+SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$
 BEGIN
     DELETE FROM message_words w USING removed x WHERE w.tenant_id = x.tenant_id AND w.message_id = x.id;
     RETURN NULL;
