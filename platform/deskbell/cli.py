@@ -433,8 +433,8 @@ def _counted(count: int, kinds: str) -> str:
 def token(config_file: Path | None, email: str, tenant: str) -> None:
     """Print an access token, to try the API by hand.
 
-    EMAIL is the address that a member or agent logs in with. The database must have been served from, or
-    migrated, before.
+    EMAIL is the address that a member or agent logs in with. The people of the settings are there once
+    deskbell serve has run.
     """
     from deskbell.app import access_token
     from deskbell.store.database import StoreError
@@ -446,7 +446,10 @@ def token(config_file: Path | None, email: str, tenant: str) -> None:
         err.print(str(error), markup=False)
         raise SystemExit(3) from None
     if made is None:
-        err.print(f"There is nobody with the address {email} in {tenant}.", markup=False)
+        err.print(
+            f"There is nobody with the address {email} in {tenant}. deskbell serve adds those of the settings.",
+            markup=False,
+        )
         raise SystemExit(1)
     click.echo(made)
 

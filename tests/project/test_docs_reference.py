@@ -66,6 +66,14 @@ def test_every_close_code_says_what_to_do_and_agrees_with_its_range() -> None:
     assert CloseCode(4008) is CloseCode.TOO_SLOW
 
 
+def test_the_protocol_page_tells_the_same_of_close_codes() -> None:
+    rows = re.findall(r"^\| (4\d{3}) \| .* \| (.*) \|$", (REFERENCE / "protocol.md").read_text("utf-8"), re.MULTILINE)
+    assert {int(code) for code, _ in rows} == {int(code) for code in CloseCode}
+    assert {int(code) for code, then in rows if not then.startswith("final")} == {
+        int(code) for code in CloseCode if may_reconnect(code)
+    }
+
+
 def test_who_may_come_back_after_an_error_at_login_may_come_back_after_its_close_code() -> None:
     for kind in refusals.kinds():
         closes = at_login(kind)

@@ -168,10 +168,29 @@ async def test_it_asks_again_when_a_number_is_missing(desk: Desk) -> None:
         await line.says(room, "one")
         await line.says(room, "two")
         await desk.until(lambda: len(client.messages) == 2)
+        heard = client.hear
+
+        async def deaf_to_tips(frame: dict[str, Any]) -> None:
+            if frame["type"] != "tips":
+                await heard(frame)
+
+        client.hear = deaf_to_tips
         client.position -= 2  # as if both had never come
         client.messages.clear()
         await line.says(room, "three")
         await desk.until(lambda: [text for _, text in shown(client)] == ["one", "two", "three"])
+
+
+async def test_it_finds_that_the_last_message_never_came(desk: Desk) -> None:
+    tom = await desk.member("Tom")
+    room = await tom.group()
+    async with own_client(desk, tom, room) as client:
+        await client.send("the last one")
+        await desk.until(lambda: client.messages and not client.outbox)
+        client.position -= 1
+        client.messages.clear()
+        desk.application.edge.hub.on_tips([(desk.tenant, room, 0, "")])
+        await desk.until(lambda: [text for _, text in shown(client)] == ["the last one"])
 
 
 async def test_it_begins_anew_when_its_place_is_no_longer_good(desk: Desk) -> None:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from deskbell.spread import Spread
 
-SECONDS = st.floats(min_value=0, max_value=1000)
+SECONDS = st.floats(min_value=0, max_value=1000) | st.sampled_from((0.1, 1.0, 10.0))
 
 
 @given(st.lists(SECONDS))

@@ -10,7 +10,7 @@ from deskbell.server.rest import errors as rest_errors
 from deskbell.wire.close_codes import CloseCode, at_login, may_reconnect
 
 _HEAD = """\
-# Errors and close codes
+# Errors
 <!-- asked: error codes; list of errors; what does the error code mean; status code; 409; 422; 429; 503 -->
 
 Whatever is refused, by REST or on a socket, is refused with one of these codes. A program goes by `code` and
