@@ -14,6 +14,7 @@ from deskbell.errors import Forbidden
 from deskbell.model.records import Case, RoomState
 
 _SNOOZE_MIN = 30
+_SHOWN_RESULTS = 10
 
 
 class AgentTalk(Talk):
@@ -194,6 +195,19 @@ class AgentTalk(Talk):
         room, client_id = self.room, f"n-{secrets.token_hex(12)}"
         await self.patiently(lambda: self.client.note(room, argument, client_id))
 
+    async def search(self, argument: str) -> None:
+        if not argument:
+            self.quietly("Say /search and the words to look for")
+            return
+        found = (await self.client.search(argument, limit=_SHOWN_RESULTS))["results"]
+        if not found:
+            self.quietly("Nothing was found")
+        for result in found:
+            message, room = result["message"], result["room"]
+            where = one_line(str(room["name"] or room["channel_type"]), 40)
+            said = one_line(str(result["snippet"]["text"]), 160)
+            self.quietly(f"{where}, {str(message['created_at'])[:10]}: {name_of(message['sender']['name'])}: {said}")
+
     def _current(self) -> Case:
         case = self._case_of.get(self.room or "")
         if case is None:
@@ -256,6 +270,7 @@ AgentTalk.commands = {
     "claim": Command("answer yourself from now on; without a number who has waited longest", AgentTalk.claim, "[n]"),
     "switch": Command("go to another conversation", AgentTalk.switch, "n"),
     "join": Command("join a conversation beside who answers it", AgentTalk.join, "[n]"),
+    "search": Command("look for words in everything you may read", AgentTalk.search, "words"),
     "note": Command("write a note that only colleagues see", AgentTalk.note, "text"),
     "return": Command("put the case back into the line", AgentTalk.give_back),
     "bot": Command("hand the conversation back to the assistant", AgentTalk.to_bot),

@@ -30,6 +30,10 @@ def _as(answer: Any, kind: Any, *keys: str) -> Any:
         raise NotUnderstood(f"The answer is not understood: {error}") from None
 
 
+def _written(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
 class Routes:
     """What support people and visitors do besides writing messages."""
 
@@ -103,6 +107,17 @@ class Routes:
         """Tell those who moderate that a message should not be there."""
         body = {"reason": reason} | ({"comment": comment} if comment else {})
         await self.rest("POST", f"/messages/{_id(message)}/report", body)
+
+    async def search(self, text: str, **fields: Any) -> dict[str, Any]:
+        """Messages one may read that hold certain words: ``results``, and ``cursor`` for the next page.
+
+        ``fields``: ``room``, ``sender``, ``kind``, ``before``, ``after``, ``has_attachment``, ``limit``, ``cursor``.
+        """
+        query = {"q": text} | {name: _written(value) for name, value in fields.items() if value is not None}
+        found = await self.rest("GET", f"/search?{urlencode(query)}")
+        if not isinstance(found, dict) or not isinstance(found.get("results"), list):
+            raise NotUnderstood
+        return found
 
     # -- agents
 
