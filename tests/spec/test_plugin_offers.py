@@ -98,7 +98,12 @@ async def test_register_routes_adds_addresses_that_check_who_asks_and_what(sqlit
         assert (await ana.post(path, {"sise": 7})).json()["error"]["code"] == "invalid"
         assert (await maya.post(path, {"size": 7})).status_code == 403
         assert (await desk.http.post(path, json={"size": 7})).status_code == 401
-        assert (await ana.get(path)).status_code == 405
+        wrong = await ana.get(path)
+        assert wrong.status_code == 405 and wrong.headers["Allow"] == "POST"
+        asked = await desk.http.options(path)
+        assert asked.status_code == 200 and asked.headers["Allow"] == "OPTIONS, POST"
+        assert (await desk.http.options("/plugins/acme/other")).status_code == 404
+        assert (await desk.http.options("/plugins/acme/dead")).headers["Allow"].count("POST") == 0
         assert (await ana.post("/plugins/acme/other", {})).status_code == 404
         document = (await desk.http.get("/openapi.json")).json()
         described = document["paths"]["/api/v1/plugins/acme/things/{thing}"]["post"]

@@ -18,7 +18,7 @@ import structlog
 from deskbell import hookspecs
 from deskbell.contracts import PluginContext
 from deskbell.plugins.found import Found
-from deskbell.plugins.offers import KINDS, takes, unusable
+from deskbell.plugins.offers import KINDS, in_thread, takes, unusable
 from deskbell.plugins.record import Plugin, Switch
 from deskbell.plugins.refusals import (
     NameTaken,
@@ -137,6 +137,12 @@ def hooks_of(plugin: Plugin, module: object) -> dict[str, pluggy.HookImpl]:
                     plugin.name,
                     f"its {name} cannot be called with {', '.join(implementation.argnames) or 'no arguments'}",
                     "Name the hook's arguments as plain parameters.",
+                )
+            if name in OBSERVERS and in_thread(module) and inspect.iscoroutinefunction(implementation.function):
+                raise WrongHook(
+                    plugin.name,
+                    f"its {name} is async, and its run_in is 'thread'",
+                    "Make it a plain function, or leave run_in out.",
                 )
             found[name] = implementation
         if name not in found and callable(getattr(module, name, None)):

@@ -13,18 +13,25 @@ from typing import Any
 
 import msgspec
 from quart import Quart, Response, request
-from werkzeug.routing import Map, Rule
+from werkzeug.exceptions import NotFound
+from werkzeug.routing import Map, PathConverter, Rule
 
 from deskbell.contracts import Route, RouteRequest
 from deskbell.errors import DeskbellError, Forbidden, Unavailable
 from deskbell.model.records import Actor
 from deskbell.plugins import Asked, Fault
+from deskbell.plugins.offers import METHODS, RESERVED_PATHS
 from deskbell.server.edge import Edge
 from deskbell.server.rest.routes import PREFIX, Ask, Promise, Routes
 
-METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 NOUN = "plugins"
 UNANSWERED = "This part of the desk does not answer at the moment. Try again."
+
+
+class _Mounted(PathConverter):
+    """A path that is none of the platform's own, whose methods would otherwise be mixed with the plugins'."""
+
+    regex = rf"(?!(?:{'|'.join(RESERVED_PATHS)})(?:/|$))[^/].*?"
 
 
 class Mounts:
@@ -44,12 +51,22 @@ class Mounts:
 
         async def plugin_address(name: str, rest: str) -> Response:
             self._refresh()
-            found, path = self._map.bind("desk").match(f"{PREFIX}/plugins/{name}/{rest}", method=request.method)
+            table, address = self._map.bind("desk"), f"{PREFIX}/plugins/{name}/{rest}"
+            if request.method == "OPTIONS":
+                if not (allowed := table.allowed_methods(address)):
+                    raise NotFound
+                return Response("", headers={"Allow": ", ".join(sorted({*allowed, "OPTIONS"}))})
+            found, path = table.match(address, method=request.method)
             answer: Response = await self._views[found](**path)
             return answer
 
+        app.url_map.converters["mounted"] = _Mounted
         app.add_url_rule(
-            f"{PREFIX}/plugins/<name>/<path:rest>", "plugin_address", plugin_address, methods=list(METHODS)
+            f"{PREFIX}/plugins/<name>/<mounted:rest>",
+            "plugin_address",
+            plugin_address,
+            methods=[*METHODS, "OPTIONS"],
+            provide_automatic_options=False,
         )
 
     @property
