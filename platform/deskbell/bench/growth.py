@@ -209,7 +209,8 @@ def table(run: Run) -> Table:
             f"{LOOKS:,} polls and pages and {SENDS} sends at each size, one after the other; CPU is that of this "
             f"process and the database. {MOVED} rooms moved since the last poll. The plans are asked for at the "
             "largest size: a poll that does not use the index of changed rooms, or a page that does not use that of "
-            "the room's order, fails the measurement. Members: one message at a time in one room of a running server on SQLite; *for each "
+            "the room's order, fails the measurement. Members: one message at a time "
+            "in one room of a running server on SQLite; *for each "
             "more* is what a message costs more than in the smaller room, divided by the members that are more. "
             f"Rooms above {members.MOST_PEOPLE:,} are {members.MOST_PEOPLE:,} people with several sockets each."
         ),
