@@ -184,6 +184,17 @@ async def find_message(db: Queries, actor: Actor, message_id: MessageId) -> Mess
         raise Unavailable() from error
 
 
+async def note_read(ports: Ports, actor: Actor, place: Place, what: str, subject: str = "") -> None:
+    """Write down that somebody reads, before they are shown anything, where the room's policy wants it.
+
+    Raises:
+        Unavailable: It cannot be written down, so it cannot be read.
+    """
+    if place.policy.audits("reads"):
+        async with ports.journal.change(actor.tenant) as change:
+            change.audit(place.policy, actor.id, what, place.room.id, subject, level="reads")
+
+
 def moderating(ports: Ports) -> list[str]:
     """Which roles moderate which kinds of rooms: ``"<channel type> <role>"``, for queries over many rooms."""
     return [

@@ -43,7 +43,7 @@ from deskbell.errors import (
     WindowOver,
 )
 from deskbell.ids import MessageId, RoomId, UserId, is_id, new_id
-from deskbell.model.policy import Policy, within_window
+from deskbell.model.policy import AuditLevel, Policy, within_window
 from deskbell.model.records import Actor, Message, PublicUser, Trace
 from deskbell.model.text import normalise
 from deskbell.plugins import Moderated
@@ -547,6 +547,8 @@ async def edit(
         )
         if traces.worth_keeping(trace):
             await traces.add(change.tx, actor.tenant, message_id, "edited", trace, actor.id, change.now_us)
+        level: AuditLevel = "full" if message.sender.id == actor.id else "moderation"
+        change.audit(place.policy, actor.id, "message_edited", message.room, message_id, level=level)
         changed = replace(message, content=content, edited_at=from_us(change.now_us))
         return await change.put_message(changed, what="edited")
 
@@ -612,6 +614,8 @@ async def delete(
             from deskbell.actions import cases  # packets are made of messages, and messages are taken out of packets
 
             await cases.forget_in(change, message)
+        level: AuditLevel = "full" if message.sender.id == actor.id else "moderation"
+        change.audit(place.policy, actor.id, "message_deleted", message.room, message_id, level=level)
         gone = replace(message, deleted=True, pinned=False)
         return await change.put_message(gone, what="deleted", deleted_by=actor.id)
 
@@ -695,6 +699,7 @@ async def pin(ports: Ports, actor: Actor, message_id: MessageId, *, on: bool) ->
             raise MessageDeleted()
         if message.pinned == on:
             return message
+        change.audit(place.policy, actor.id, "pinned" if on else "unpinned", message.room, message_id)
         return await change.put_message(replace(message, pinned=on), what="pinned" if on else "unpinned")
 
 
@@ -742,6 +747,7 @@ async def history(
     if sum(bound is not None for bound in (before, after, around, at, offset or None)) > 1:
         raise Invalid("Give one of before, after, around, at and offset.")
     place = await access.room_for(ports, actor, room_id)
+    await access.note_read(ports, actor, place, "read_history")
     limit = max(1, min(limit, 100))
     tenant, bound = actor.tenant, place.visible_from
     async with ports.db.snapshot() as snapshot:
@@ -788,6 +794,7 @@ async def thread(
 ) -> tuple[Message, list[Message], bool]:
     """A thread's root, its answers after a ``seq``, and whether there are more."""
     root, place = await access.message_for(ports, actor, message_id)
+    await access.note_read(ports, actor, place, "read_thread", root.id)
     found = await messages.in_thread(ports.db, actor.tenant, root.id, after, limit + 1, place.visible_from)
     return root, found[:limit], len(found) > limit
 
@@ -797,6 +804,7 @@ async def pinned(
 ) -> list[Message]:
     """The pinned messages of a room, newest first; ``before`` (a ``seq``) continues a list."""
     place = await access.room_for(ports, actor, room_id)
+    await access.note_read(ports, actor, place, "read_pins")
     return await messages.pinned(ports.db, actor.tenant, room_id, limit, place.visible_from, before)
 
 
@@ -819,6 +827,7 @@ async def revisions(
     message, place = await access.message_for(ports, actor, message_id)
     if message.sender.id != actor.id and not place.policy.is_moderator(place.role) and not actor.is_staff:
         raise Forbidden()
+    await access.note_read(ports, actor, place, "read_revisions", message_id)
     found = await messages.revisions(ports.db, actor.tenant, message_id, limit, after)
     return [
         Revision(item["number"], item["content"], item["edited_by"], from_us(item["edited_at_us"])) for item in found
@@ -831,7 +840,9 @@ async def get(ports: Ports, actor: Actor, message_id: MessageId) -> Message:
     Raises:
         NotFound: There is none, or it is not theirs to see.
     """
-    return (await access.message_for(ports, actor, message_id))[0]
+    message, place = await access.message_for(ports, actor, message_id)
+    await access.note_read(ports, actor, place, "read_message", message_id)
+    return message
 
 
 @dataclass(frozen=True)

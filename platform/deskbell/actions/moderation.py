@@ -106,6 +106,7 @@ async def approve(ports: Ports, actor: Actor, held_id: MessageId) -> Message:
             reply_to=request.reply_to,
             mentions=request.mentions,
         )
+        _audit(ports, change, actor, room_id, "held_approved", message.id)
         trace = Trace(row["door"] or traces.SOCKET, tuple(held.decisions), held.original)
         await traces.add(change.tx, actor.tenant, message.id, "posted", trace, held.sender.id, row["created_at"])
         await traces.add(change.tx, actor.tenant, message.id, "approved", Trace("rest"), actor.id, change.now_us)
@@ -121,6 +122,13 @@ async def reject(ports: Ports, actor: Actor, held_id: MessageId) -> None:
     room_id = await _room_of(ports, actor, held_id)
     async with ports.journal.change(actor.tenant, room_id) as change:
         await _take(change, actor, held_id, "rejected")
+        _audit(ports, change, actor, room_id, "held_rejected", held_id)
+
+
+def _audit(ports: Ports, change: Change, actor: Actor, room_id: RoomId, act: str, subject: MessageId) -> None:
+    channel = ports.plugins.channels.get(change.room(room_id).channel_type)
+    if channel is not None:
+        change.audit(channel.policy, actor.id, act, room_id, subject)
 
 
 async def _room_of(ports: Ports, actor: Actor, held_id: MessageId) -> RoomId:

@@ -21,7 +21,7 @@ from deskbell.errors import Gone, Invalid, KindNotAllowed, MessageDeleted, NotFo
 from deskbell.ids import MessageId, RoomId, TenantId, UserId, is_id, new_id
 from deskbell.model.records import Actor, Message, PublicUser
 from deskbell.ports import Ports
-from deskbell.store import messages, rows
+from deskbell.store import messages, rooms, rows
 from deskbell.store.database import Queries, Row
 
 Status = Literal["open", "resolved", "dismissed"]
@@ -201,16 +201,21 @@ async def decide(
     found = await ports.db.fetch(one, *values)
     if not found:
         raise NotFound()
-    changed = await ports.db.execute(
-        "UPDATE reports SET status = $3, decided_by = $4, decided_at = $5, note = $6"
-        " WHERE tenant_id = $1 AND id = $2 AND status = 'open'",
-        actor.tenant,
-        report_id,
-        status,
-        actor.id,
-        await ports.journal.now_us(),
-        note.strip(),
-    )
+    room = await rooms.get(ports.db, actor.tenant, found[0]["room_id"])
+    channel = None if room is None else ports.plugins.channels.get(room.channel_type)
+    async with ports.journal.change(actor.tenant) as change:
+        changed = await change.tx.execute(
+            "UPDATE reports SET status = $3, decided_by = $4, decided_at = $5, note = $6"
+            " WHERE tenant_id = $1 AND id = $2 AND status = 'open'",
+            actor.tenant,
+            report_id,
+            status,
+            actor.id,
+            change.now_us,
+            note.strip(),
+        )
+        if changed and channel is not None:
+            change.audit(channel.policy, actor.id, f"report_{status}", found[0]["room_id"], report_id)
     [decided] = await _records(ports.db, actor.tenant, await ports.db.fetch(one, *values))
     if not changed:
         raise Gone(f"This report was {decided.status} already.", status=decided.status)

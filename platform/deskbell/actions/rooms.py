@@ -22,6 +22,7 @@ from deskbell.store.change import Change
 from deskbell.wire import frames
 
 MAX_LISTED = 200
+_CHANGEABLE = ("role", "muted_until", "state")
 MAX_KEY_BYTES = 200
 
 
@@ -159,6 +160,7 @@ async def update(
         room = place.room
         if expect_changed_seq is not None and expect_changed_seq != room.changed_seq:
             raise PreconditionFailed(CHANGED_MEANWHILE, changed_seq=room.changed_seq)
+        change.audit(place.policy, actor.id, "room_changed", room_id)
         return change.put_room(
             replace(
                 room,
@@ -180,6 +182,7 @@ async def archive(ports: Ports, actor: Actor, room_id: RoomId, *, closed: bool =
         _needs_admin(place, actor)
         if closed == (place.room.closed_at is not None):
             return place.room
+        change.audit(place.policy, actor.id, "room_archived" if closed else "room_unarchived", room_id)
         return change.put_room(replace(place.room, closed_at=change.now_us if closed else None))
 
 
@@ -216,6 +219,7 @@ async def join(ports: Ports, actor: Actor, room_id: RoomId) -> Participant:
         if room.closed_at is not None:
             raise RoomClosed()
         put = await _put_joined(ports, change, room, actor.public(), role, member)
+        change.audit(policy, actor.id, "joined", room_id, actor.id, level="full", details={"role": role})
         return rows.participant(put, actor.public())
 
 
@@ -249,6 +253,7 @@ async def leave(ports: Ports, actor: Actor, room_id: RoomId) -> None:
         if place.member is None:
             return
         await _put_gone(change, place, place.member, actor.public(), "left")
+        change.audit(place.policy, actor.id, "left", room_id, actor.id, level="full")
 
 
 async def _put_gone(change: Change, place: Place, member: Membership, user: PublicUser, state: Any) -> Membership:
@@ -282,6 +287,7 @@ async def add(ports: Ports, actor: Actor, room_id: RoomId, user_id: UserId, role
         if not ports.plugins.may_enter(place.room.channel_type, people.actor(found), role):
             raise Forbidden("This person may not be in such a room.")
         put = await _put_joined(ports, change, place.room, user, role, before)
+        change.audit(place.policy, actor.id, "member_added", room_id, user_id, details={"role": role})
         return rows.participant(put, user)
 
 
@@ -362,6 +368,9 @@ async def change_place(
                 if member.state == "banned":
                     await bans.lift_in(change, room_id, user_id)
                 changed = replace(changed, state=state)
+        told = {name: getattr(changed, name) for name in _CHANGEABLE if getattr(changed, name) != getattr(member, name)}
+        if told or state == "banned":
+            change.audit(place.policy, actor.id, "member_changed", room_id, user_id, details=told)
         if changed == member:
             return rows.participant(member, people.public(user))
         put = await change.put_member(changed, people.public(user), what=what)
@@ -520,6 +529,7 @@ async def changes(
         NotFound: See :func:`deskbell.actions.access.room_for`.
     """
     place = await access.room_for(ports, actor, room_id)
+    await access.note_read(ports, actor, place, "read_changes")
     page = await pages.changes(ports.db, actor.tenant, room_id, place.policy, since, place.visible_from)
     if page is None:
         raise NotFound()

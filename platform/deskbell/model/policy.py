@@ -12,6 +12,9 @@ import msgspec
 
 ANYBODY = "*"
 
+AuditLevel = Literal["minimal", "moderation", "full", "reads"]
+AUDIT_LEVELS: tuple[AuditLevel, ...] = ("minimal", "moderation", "full", "reads")
+
 # Message kind -> roles that may post it. `system` is missing on purpose: it belongs to the platform alone.
 DEFAULT_KINDS: dict[str, tuple[str, ...]] = {
     "text": (ANYBODY,),
@@ -59,7 +62,7 @@ class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     reopen_window_s: int = 86_400
     retention_s: int | None = None  # after closing; then messages are purged
     delete_after_s: int | None = None  # after creation, whatever happens
-    audit: Literal["minimal", "moderation", "full"] = "minimal"
+    audit: AuditLevel = "minimal"  # moderation: what moderators do; full: changes by anybody; reads: reading too
 
     def due_us(self, *, opened_us: int) -> int | None:
         """When a room opened at ``opened_us`` is first looked at for closing or deletion; None: never."""
@@ -71,6 +74,10 @@ class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         if self.auto_close_s is None or self.delete_after_s is not None:
             return None
         return spoke_us + self.auto_close_s * 1_000_000
+
+    def audits(self, level: AuditLevel) -> bool:
+        """Whether what belongs to ``level`` is written down."""
+        return AUDIT_LEVELS.index(self.audit) >= AUDIT_LEVELS.index(level)
 
     def for_clients(self) -> dict[str, Any]:
         """The part that a composer or a message list needs."""

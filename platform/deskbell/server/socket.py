@@ -509,6 +509,7 @@ class Socket:
             if subscription.over:
                 raise subscription.why
             subscription.place = place
+            await access.note_read(self._ports, connection.actor, place, "subscribed")
             await self._hub.subscribe(
                 subscription,
                 place.policy,

@@ -17,8 +17,9 @@ from msgspec.structs import replace
 from deskbell.clock import Clock, from_us, to_us
 from deskbell.errors import NotFound
 from deskbell.ids import CaseId, MessageId, RoomId, TenantId, UserId, new_id
+from deskbell.model.policy import AuditLevel, Policy
 from deskbell.model.records import Case, Channel, Membership, Message, PublicUser, Room
-from deskbell.store import cases, messages, rows
+from deskbell.store import audit, cases, messages, rows
 from deskbell.store.database import Transaction
 from deskbell.wire import frames
 from deskbell.wire.events import Event
@@ -94,6 +95,7 @@ class Change:
         # A room's or case's frame is made at the end: several changes of it are one record.
         self._states: dict[RoomId, int] = {}
         self._cases: dict[CaseId, str] = {}
+        self._acts: list[audit.Act] = []
 
     @classmethod
     async def begin(
@@ -379,6 +381,21 @@ class Change:
         )
         self.queues.add(queue)
 
+    def audit(
+        self,
+        policy: Policy,
+        actor: UserId,
+        act: str,
+        room_id: RoomId,
+        subject: str = "",
+        *,
+        level: AuditLevel = "moderation",
+        details: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Have written down who did what, if the room's policy keeps what belongs to ``level``. Ids alone, no text."""
+        if policy.audits(level):
+            self._acts.append(audit.Act(actor, act, room_id, subject, details or {}))
+
     def tell(self, event: Event) -> None:
         """Announce something beside the records, e.g. to one user."""
         self._events.append(event)
@@ -437,6 +454,9 @@ class Change:
                 self._events.append(
                     Event(self.tenant, "staff", case.team, "case", 0, frames.encode(frames.CaseFrame(case=case)))
                 )
+
+        if self._acts:
+            await audit.append(self.tx, self.tenant, self._acts, self.now_us)
 
     def events(self) -> Sequence[Event]:
         """What to announce, each room's in the order of ``seq``."""

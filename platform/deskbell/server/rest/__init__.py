@@ -11,6 +11,7 @@ from deskbell.server.mounts import Mounts
 from deskbell.server.rest import (
     agents,
     answers,
+    audit,
     auth,
     cases,
     docs,
@@ -32,7 +33,7 @@ from deskbell.server.rest.routes import PREFIX
 __all__ = ["PREFIX", "openapi_of", "register"]
 
 _DOCUMENT = "deskbell_openapi"
-NOUNS = (auth, rooms, participants, messages, search, sync, support, cases, agents, moderation, plugins)
+NOUNS = (auth, rooms, participants, messages, search, sync, support, cases, agents, moderation, audit, plugins)
 
 
 def register(app: Quart, edge: Edge) -> None:

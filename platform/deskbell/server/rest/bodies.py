@@ -41,6 +41,7 @@ AnyMessage = Annotated[MessageId, Meta(max_length=36, extra_json_schema=_UUID)]
 AnyCase = Annotated[CaseId, Meta(max_length=36, extra_json_schema=_UUID)]
 OneRoom = Annotated[RoomId, Meta(pattern="^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$", extra_json_schema=_UUID)]
 """A room in a query that narrows a list; what is no id is a mistake there, not a room one may not see."""
+OneUser = Annotated[UserId, Meta(pattern="^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$", extra_json_schema=_UUID)]
 Text = Annotated[str, Meta(max_length=65_536)]
 Moment = Annotated[str, Meta(max_length=40, extra_json_schema={"format": "date-time"})]
 """A time in a query, where a number must not pass for one; read it with :func:`read_moment`."""

@@ -44,6 +44,7 @@ _NOUNS = {
     "agents": "Being there.",
     "moderation": "What filters kept back, and what people reported.",
     "plugins": "Plugins, and the addresses they add.",
+    "audit": "Who did what, for admins.",
     "health": "For operators.",
 }
 _STATUS = {
