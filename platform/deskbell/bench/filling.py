@@ -46,12 +46,15 @@ async def rooms(db: Database, model: RoomId, first: int, last: int) -> None:
 
 
 async def history(db: Database, room: RoomId, sender: UserId, first: int, last: int) -> None:
-    """Messages of a room with the numbers ``first`` to ``last``; its tip is ``last`` then."""
+    """Messages of a room with the numbers ``first`` to ``last``; its tip is ``last`` then.
+
+    The search index takes no messages of the kind ``system``, and with a million it would take minutes to fill.
+    """
     then = await db.now_us() - LAST_YEAR_US
     await db.execute(
         f"{_NUMBERS} INSERT INTO messages"
         " (tenant_id, id, room_id, seq, changed_seq, client_id, request_hash, sender_id, kind, content, created_at)"
-        f" SELECT r.tenant_id, {_id(db, 'b')}, r.id, n.i, n.i, 'filling-' || n.i, $5::bytea, $6::uuid, 'text',"
+        f" SELECT r.tenant_id, {_id(db, 'b')}, r.id, n.i, n.i, 'filling-' || n.i, $5::bytea, $6::uuid, 'system',"
         " $7::text, $4::bigint + n.i * 1000 FROM rooms r, n WHERE r.id = $1",
         room,
         first,
