@@ -191,7 +191,7 @@ async def test_it_finds_that_the_last_message_never_came(desk: Desk) -> None:
         await desk.until(lambda: client.messages and not client.outbox)
         client.position -= 1
         client.messages.clear()
-        desk.application.edge.hub.on_tips([(desk.tenant, room, 0, "")])
+        await client.hear({"type": "tips", "rooms": {room: client.position + 1}})
         await desk.until(lambda: [text for _, text in shown(client)] == ["the last one"])
 
 
