@@ -26,7 +26,7 @@ from deskbell.actions.plugin_work import DeskForPlugins, PluginWork
 from deskbell.actions.reads import Marks
 from deskbell.actions.turns import TurnEngine
 from deskbell.clock import Clock
-from deskbell.config import Settings, Store, TenantSeed, check_production, development_secret
+from deskbell.config import Plugin, Settings, Store, TenantSeed, check_production, development_secret
 from deskbell.hub import Hub
 from deskbell.ids import TenantId, UserId, new_secret
 from deskbell.jobs import Jobs
@@ -457,10 +457,18 @@ async def access_token(settings: Settings, tenant_slug: str, email: str) -> str 
         await db.close()
 
 
-async def openapi() -> dict[str, Any]:
-    """The OpenAPI document, from the routes of an application that serves nobody."""
+async def openapi(*plugins: str) -> dict[str, Any]:
+    """The OpenAPI document, from the routes of an application that serves nobody.
+
+    Args:
+        plugins: Those to switch on besides the ones that always are.
+    """
     with tempfile.TemporaryDirectory() as folder:
-        settings = msgspec.structs.replace(Settings(), store=Store(url=f"sqlite:///{folder}/deskbell.sqlite3"))
+        settings = msgspec.structs.replace(
+            Settings(),
+            store=Store(url=f"sqlite:///{folder}/deskbell.sqlite3"),
+            plugins={**Settings().plugins, **{name: Plugin() for name in plugins}},
+        )
         application = await Application.open(settings)
         try:
             answer = await application.quart.test_client().get("/api/v1/openapi.json")

@@ -363,6 +363,16 @@ class Support(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     agent_silent_s: Annotated[
         int, _M(ge=1, description="An agent who leaves a visitor without an answer this long is put on the ladder too.")
     ] = 600
+    auto_close_s: Annotated[
+        int,
+        _M(
+            ge=1,
+            description="A conversation without a word for this long is closed; channel types may say else.",
+        ),
+    ] = 3600
+    reopen_window_s: Annotated[
+        int, _M(ge=0, description="A visitor who writes within this time after closing reopens it; later begins anew.")
+    ] = 86_400
 
 
 class Moderation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -182,20 +182,36 @@ def register_queues(settings: Any, context: PluginContext) -> Sequence[Queue]:  
 
 
 @hookspec
-def on_message(tenant: TenantId, room: RoomId, what: str, message: Message, settings: Any) -> Any:
+def on_message(
+    tenant: TenantId, room: RoomId, what: str, message: Message, settings: Any, context: PluginContext
+) -> Any:
     """A message was created, edited, deleted, reacted to, pinned or unpinned.
 
     Called after the commit, at least once, from the outbox: never from the bus, so nothing is
     missed. ``what`` is one of ``created edited deleted reacted unreacted pinned unpinned``;
-    ``message`` is in its present state. May be ``async``. A plugin that raises or is late (5 s) is told
-    again with back-off; after three attempts the row is kept as dead. One that is late again and again is
-    left alone for a while; what it missed then costs no attempt.
+    ``message`` is in its present state. Private notes are not told here, but by :func:`on_note`. May be
+    ``async``. A plugin that raises or is late (5 s) is told again with back-off; after three attempts the row
+    is kept as dead. One that is late again and again is left alone for a while; what it missed then costs no
+    attempt.
     Since 0.1.
     """
 
 
 @hookspec
-def on_participant(tenant: TenantId, room: RoomId, what: str, participant: Participant, settings: Any) -> Any:
+def on_note(tenant: TenantId, room: RoomId, what: str, note: Message, settings: Any, context: PluginContext) -> Any:
+    """A private note was written, edited, deleted, reacted to, pinned or unpinned.
+
+    Agents alone may read notes: what a plugin does with one must reach nobody else. ``room`` is the
+    conversation it belongs to, ``note.metadata.anchor_seq`` where in it. :func:`on_message` is never told of
+    notes. Called, and called again, like it.
+    Since 0.1.
+    """
+
+
+@hookspec
+def on_participant(
+    tenant: TenantId, room: RoomId, what: str, participant: Participant, settings: Any, context: PluginContext
+) -> Any:
     """Somebody joined, left, was banned, muted or given a role.
 
     Called after the commit, at least once, from the outbox. ``what`` is one of ``joined left
@@ -205,7 +221,7 @@ def on_participant(tenant: TenantId, room: RoomId, what: str, participant: Parti
 
 
 @hookspec
-def on_case(tenant: TenantId, room: RoomId, what: str, case: Case, settings: Any) -> Any:
+def on_case(tenant: TenantId, room: RoomId, what: str, case: Case, settings: Any, context: PluginContext) -> Any:
     """A case was opened, claimed, transferred, returned, resolved, reopened, snoozed, escalated further or rated.
 
     Called after the commit, at least once, from the outbox. ``what`` names the change, also

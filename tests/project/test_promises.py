@@ -10,9 +10,6 @@ import pytest
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "reference" / "promises.md"
 PROMISES = set(range(1, 18))
-SHORT_RUN = "tests/faults/test_short_run.py"
-IN_THE_SHORT_RUN = PROMISES - {10, 13, 16, 17}
-"""Those that the checker of the fault harness judges."""
 
 
 def rows() -> dict[int, str]:
@@ -53,11 +50,3 @@ def test_the_tests_of_a_promise_exist(number: int) -> None:
         or not re.search(rf"(def|class) {re.escape(test)}\b", (ROOT / file).read_text(encoding="utf-8"))
     ]
     assert missing == []
-
-
-def test_each_fault_of_the_short_run_is_aimed_at_a_promise() -> None:
-    """And each promise that its checker judges names one."""
-    aimed = {number: {test for file, test in named(cell) if file == SHORT_RUN} for number, cell in rows().items()}
-    assert {number for number, tests in aimed.items() if tests} == IN_THE_SHORT_RUN
-    there = set(re.findall(r"^async def (test_\w+)", (ROOT / SHORT_RUN).read_text(encoding="utf-8"), re.MULTILINE))
-    assert set().union(*aimed.values()) == there

@@ -36,6 +36,10 @@ class Watching:
         await self._note("message", what, message)
 
     @hookimpl
+    async def on_note(self, tenant: Any, room: Any, what: str, note: Any) -> None:
+        await self._note("note", what, (room, note))
+
+    @hookimpl
     async def on_participant(self, tenant: Any, room: Any, what: str, participant: Any) -> None:
         await self._note("participant", what, participant)
 
@@ -92,6 +96,22 @@ async def test_observers_are_told_of_messages_participants_and_cases_in_their_pr
         assert plugin.of("case") == ["opened", "claimed", "resolved", "rated"]
         assert plugin.told[-1][2].rating == 5
         assert {status for status, _ in await rows(desk)} == {"done"}
+
+
+async def test_private_notes_are_told_by_on_note_and_by_nothing_else(database_url: str) -> None:
+    """A plugin that passes messages on cannot pass a note on by oversight."""
+    plugin = Watching()
+    async with watched(database_url, plugin) as desk:
+        maya, ana = await desk.visitor(), await desk.agent()
+        room = await maya.conversation()
+        await ana.post(f"/rooms/{room}/take-over")
+        note = (await ana.post(f"/rooms/{room}/notes", {"text": "Between us."})).json()
+        await quiet(desk)
+        [(where, told)] = [record for hook, _, record in plugin.told if hook == "note"]
+        assert (where, told.id, told.content) == (room, note["id"], "Between us.")
+        assert "Between us." not in str([record for hook, _, record in plugin.told if hook != "note"])
+        entered = [record.user.id for hook, _, record in plugin.told if hook == "participant"]
+        assert len(entered) == len(set(entered)), "coming in behind the counter is told of as well"
 
 
 async def test_a_case_that_a_message_changed_is_told_of_like_any_other(database_url: str) -> None:

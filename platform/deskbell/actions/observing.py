@@ -2,16 +2,21 @@
 
 Whoever has heard it is not told again because another failed: the row keeps who is left. A plugin that rests
 is not asked, and that costs the row no attempt.
+
+Private notes are told by a hook of their own and by no other, so that no plugin passes one on by oversight.
 """
 
 from __future__ import annotations
 
+from typing import Any
+
 import structlog
 
+from deskbell.actions import present
 from deskbell.ids import RoomId
 from deskbell.plugins import ObserverFailed
 from deskbell.ports import Ports
-from deskbell.store import cases, messages, outbox, rows
+from deskbell.store import cases, messages, outbox, rooms
 from deskbell.store.outbox import Work
 
 log = structlog.get_logger(__name__)
@@ -60,27 +65,28 @@ async def _failed(ports: Ports, work: Work, error: Exception) -> None:
 
 async def _tell(ports: Ports, work: Work) -> None:
     what, room, only = work.payload["what"], RoomId(work.key), work.payload.get("only")
-    if work.payload["hook"] == "message":
-        message = await messages.by_id(ports.db, work.tenant, work.payload["id"])
-        if message is not None:
-            await ports.plugins.observe(
-                "on_message", only=only, tenant=work.tenant, room=room, what=what, message=message
-            )
-    elif work.payload["hook"] == "participant":
-        row = await ports.db.fetchrow(
-            f"SELECT {rows.MEMBER_COLUMNS}, {rows.USER_COLUMNS} FROM participants p"
-            " JOIN users u ON u.tenant_id = p.tenant_id AND u.id = p.user_id"
-            " WHERE p.tenant_id = $1 AND p.room_id = $2 AND p.user_id = $3",
-            work.tenant,
-            room,
-            work.payload["user"],
-        )
-        if row is not None:
-            participant = rows.participant(rows.membership(row), rows.public_user(row))
-            await ports.plugins.observe(
-                "on_participant", only=only, tenant=work.tenant, room=room, what=what, participant=participant
-            )
-    else:
+    kind = work.payload["hook"]
+    if kind == "case":
         case = await cases.get(ports.db, work.tenant, work.payload["id"])
         if case is not None:
             await ports.plugins.observe("on_case", only=only, tenant=work.tenant, room=room, what=what, case=case)
+        return
+    where = await rooms.get(ports.db, work.tenant, room)
+    if where is None:
+        return
+    if kind == "message":
+        message = await messages.by_id(ports.db, work.tenant, work.payload["id"])
+        if message is None:
+            return
+        if where.backstage_of is None:
+            told: dict[str, Any] = {"message": message}
+            await ports.plugins.observe("on_message", only=only, tenant=work.tenant, room=room, what=what, **told)
+        else:
+            told = {"room": where.backstage_of, "what": what, "note": message}
+            await ports.plugins.observe("on_note", only=only, tenant=work.tenant, **told)
+    elif where.backstage_of is None:
+        participant = await present.participant(ports, work.tenant, room, work.payload["user"])
+        if participant is not None:
+            await ports.plugins.observe(
+                "on_participant", only=only, tenant=work.tenant, room=room, what=what, participant=participant
+            )

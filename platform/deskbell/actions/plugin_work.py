@@ -15,11 +15,15 @@ from typing import Any
 import msgspec
 import structlog
 
+from deskbell.actions import present
 from deskbell.actions.facade import Facade
+from deskbell.actions.kept import KeptValues
 from deskbell.clock import from_us
 from deskbell.contracts import Dead, Done, Job, Queue, QueueItem, Retry
+from deskbell.contracts.context import Kept
 from deskbell.errors import Invalid, Unavailable
-from deskbell.ids import TenantId
+from deskbell.ids import RoomId, TenantId
+from deskbell.model.records import Case, Message, Participant
 from deskbell.plugins import Asked, Fault, Resting
 from deskbell.plugins.cron import Cron
 from deskbell.ports import Ports
@@ -32,6 +36,8 @@ log = structlog.get_logger(__name__)
 LEASE_SPARE_S = 15.0
 LONGEST_PAUSE_S = timedelta(days=7).total_seconds()
 MAX_PAYLOAD_BYTES = 65_536
+ABOUT = "$about"
+"""Where a payload names what the work is about."""
 FINISH_WITHIN_S = 5.0
 
 
@@ -49,6 +55,8 @@ class DeskForPlugins:
         payload: Mapping[str, Any],
         *,
         key: str,
+        about: Message | Participant | Case | None,
+        room: RoomId | None,
         once: str | None,
         after_s: float,
         max_attempts: int,
@@ -56,7 +64,8 @@ class DeskForPlugins:
         """Leave work in a plugin's queue; see :meth:`deskbell.contracts.PluginContext.enqueue`."""
         ports = self._ports
         try:
-            encoded = msgspec.json.encode(dict(payload))
+            named = {} if about is None else {ABOUT: present.name_of(about, room)}
+            encoded = msgspec.json.encode({**payload, **named})
         except (TypeError, ValueError) as error:
             raise Invalid(f"The payload of a queue is JSON: {error}") from None
         if len(encoded) > MAX_PAYLOAD_BYTES:
@@ -80,6 +89,10 @@ class DeskForPlugins:
         if left:
             ports.journal.outbox_filled(queue)
         return left
+
+    def kept(self, plugin: str) -> Kept:
+        """What a plugin keeps in the store."""
+        return KeptValues(self._ports, plugin)
 
 
 class PluginWork:
@@ -124,15 +137,19 @@ class PluginWork:
 
     async def _handle(self, asked: Asked[Queue], work: Work) -> None:
         ports, queue = self._ports, asked.offer
+        payload = dict(work.payload)
+        now = await present.look_up(ports, work.tenant, payload.pop(ABOUT, None))
         item = QueueItem(
             stable_key=work.stable_key,
             tenant=work.tenant,
             key=work.key,
-            payload=work.payload,
+            payload=payload,
             attempt=work.attempt,
             max_attempts=work.max_attempts,
             created_at=from_us(work.created_us),
             settings=ports.plugins.settings_for(asked.plugin, work.tenant),
+            about=now.record,
+            room=now.room,
         )
         outcome: object
         try:

@@ -2,11 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any, Protocol
 
 from deskbell.contracts.desk import DeskApi
-from deskbell.ids import TenantId
+from deskbell.ids import RoomId, TenantId
+from deskbell.model.records import Case, Message, Participant
+
+
+class Kept(Protocol):
+    """Small values that a plugin keeps in the store: JSON under a name, each tenant's apart.
+
+    The last writer wins; what has been put is there on every instance and after every restart. A value is at
+    most 64 KiB, a name 200 characters. Every call may raise :class:`deskbell.Unavailable` and, for a name or
+    a value that does not fit, :class:`deskbell.Invalid`.
+    """
+
+    async def get(self, tenant: TenantId, name: str) -> Any:
+        """The value; None where there is none."""
+        ...
+
+    async def put(self, tenant: TenantId, name: str, value: Any) -> None:
+        """Keep a value, in place of the one before. Structs and dataclasses are kept as objects."""
+        ...
+
+    async def drop(self, tenant: TenantId, name: str) -> bool:
+        """Forget a value; whether there was one."""
+        ...
+
+    async def list(
+        self, tenant: TenantId, prefix: str, *, limit: int = 100, before: str | None = None
+    ) -> Sequence[tuple[str, Any]]:
+        """Names that begin with ``prefix`` and their values, the highest name first; at most 1,000.
+
+        ``before``: only names below this one, to go on from the last of the page before.
+        """
+        ...
+
+    async def drop_all(self, tenant: TenantId, prefix: str, *, below: str | None = None) -> int:
+        """Forget all names that begin with ``prefix``, those below ``below`` only; how many there were."""
+        ...
 
 
 class PluginContext(Protocol):
@@ -41,6 +76,8 @@ class PluginContext(Protocol):
         payload: Mapping[str, Any],
         *,
         key: str = "",
+        about: Message | Participant | Case | None = None,
+        room: RoomId | None = None,
         once: str | None = None,
         after_s: float = 0.0,
     ) -> bool:
@@ -48,6 +85,9 @@ class PluginContext(Protocol):
 
         Args:
             key: What it is about, for people: a room, an address.
+            about: What an observer was told of. Only its name is stored; the handler is given it as it is then,
+                so that what was edited or erased meanwhile is not told any more. Do not copy it into ``payload``.
+            room: Where; needed with a participant.
             once: Names the cause. Of several calls with the same ``once`` one leaves work, so an observer
                 that is told twice does not cause two. Remembered for a day after the work is done.
             after_s: Not before so many seconds.
@@ -55,6 +95,15 @@ class PluginContext(Protocol):
         Raises:
             Invalid: The plugin has no such queue, or ``payload`` is no JSON.
             Unavailable: The store does not answer; nothing was left.
+        """
+        ...
+
+    @property
+    def kept(self) -> Kept:
+        """What the plugin keeps in the store.
+
+        Raises:
+            Unavailable: The desk is not up yet, or not any more.
         """
         ...
 

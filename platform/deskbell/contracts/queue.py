@@ -8,12 +8,16 @@ from datetime import datetime
 from typing import Any, Literal
 
 from deskbell.ids import TenantId
+from deskbell.model.records import Case, Message, Participant, RoomState
 
 
 @dataclass(frozen=True)
 class QueueItem:
     """One piece of work. ``stable_key`` is the same in every attempt: give it to the other side, so that it can tell
     a repetition. ``attempt`` counts from 1. ``settings`` are those of the tenant.
+
+    ``about`` is what the work was left about, as it is now: None where nothing was named, or where it is gone.
+    ``room`` is where it is, as its members see it.
     """
 
     stable_key: str
@@ -24,6 +28,8 @@ class QueueItem:
     max_attempts: int
     created_at: datetime
     settings: Any = None
+    about: Message | Participant | Case | None = None
+    room: RoomState | None = None
 
 
 @dataclass(frozen=True)

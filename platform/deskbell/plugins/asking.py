@@ -11,7 +11,7 @@ from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-from deskbell.contracts import Allow, Block, HandOver, Hold, Rewrite, Situation, Submission
+from deskbell.contracts import Allow, Block, HandOver, Hold, PluginContext, Rewrite, Situation, Submission
 from deskbell.model.records import Decision
 from deskbell.model.text import normalise
 from deskbell.plugins.door import Door
@@ -117,6 +117,7 @@ class Observer:
 
     door: Door
     wants: tuple[str, ...]
+    context: PluginContext
 
 
 async def tell(
@@ -137,7 +138,7 @@ async def tell(
         name = observer.door.name
         if only is not None and name not in only:
             continue
-        given = {**arguments, "settings": settings_of.get(name)}
+        given = {**arguments, "settings": settings_of.get(name), "context": observer.context}
         try:
             await observer.door.ask(*(given[wanted] for wanted in observer.wants))
         except Resting as resting:

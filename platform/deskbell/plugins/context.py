@@ -6,8 +6,10 @@ from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, Protocol
 
 from deskbell.contracts import DeskApi
+from deskbell.contracts.context import Kept
 from deskbell.errors import Invalid, Unavailable
-from deskbell.ids import TenantId
+from deskbell.ids import RoomId, TenantId
+from deskbell.model.records import Case, Message, Participant
 from deskbell.plugins.record import Plugin
 
 
@@ -21,10 +23,14 @@ class Backing(Protocol):
         payload: Mapping[str, Any],
         *,
         key: str,
+        about: Message | Participant | Case | None,
+        room: RoomId | None,
         once: str | None,
         after_s: float,
         max_attempts: int,
     ) -> bool: ...
+
+    def kept(self, plugin: str) -> Kept: ...
 
     @property
     def desk(self) -> DeskApi: ...
@@ -80,6 +86,8 @@ class Context:
         payload: Mapping[str, Any],
         *,
         key: str = "",
+        about: Message | Participant | Case | None = None,
+        room: RoomId | None = None,
         once: str | None = None,
         after_s: float = 0.0,
     ) -> bool:
@@ -91,10 +99,16 @@ class Context:
             tenant,
             payload,
             key=key,
+            about=about,
+            room=room,
             once=once,
             after_s=after_s,
             max_attempts=known[queue].max_attempts,
         )
+
+    @property
+    def kept(self) -> Kept:
+        return self._up().kept(self.name)
 
     @property
     def desk(self) -> DeskApi:

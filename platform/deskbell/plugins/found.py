@@ -29,7 +29,10 @@ import msgspec
 
 from deskbell import hookspecs
 
-BUNDLED = "deskbell"  # the distribution whose plugins are on unless they are switched off
+BUNDLED = "deskbell"
+"""The distribution whose plugins are Deskbell's own."""
+FROM_THE_START = ("channels", "moderation_words", "escalation", "faq")
+"""Those of Deskbell's own that run unless they are switched off; the others run once they are named."""
 MANIFEST = "plugin.toml"
 NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,63}")
 
@@ -142,7 +145,10 @@ def _installed() -> list[Found]:
         version = distribution.version if distribution is not None else ""
         found.append((name != BUNDLED, entry.name, name, Found(entry.name, version, Installed(entry, name))))
     found.sort(key=lambda item: item[:3])
-    return [Found(plugin.name, plugin.version, plugin.source, bundled=not foreign) for foreign, _, _, plugin in found]
+    return [
+        Found(plugin.name, plugin.version, plugin.source, bundled=not foreign and plugin.name in FROM_THE_START)
+        for foreign, _, _, plugin in found
+    ]
 
 
 def _given(extra: Mapping[str, object]) -> Iterator[Found]:

@@ -54,7 +54,6 @@ class PluginHost(InForce):
         self._found = {id(plugin): source for plugin, source in plugins}
         self._enabled = enabled
         self._switches = dict(switches)
-        self._contexts: dict[str, Context] = {}
         self._backing: Backing | None = None
         self._watchdog: Watchdog | None = None
         self._up = False

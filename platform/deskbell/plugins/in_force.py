@@ -37,7 +37,7 @@ from deskbell.plugins.activation import HOOK_ARGUMENTS, OBSERVERS, Implementatio
 from deskbell.plugins.asking import Closed, Moderated, Observer
 from deskbell.plugins.bot_turn import BotTurn
 from deskbell.plugins.breaker import Breaker
-from deskbell.plugins.context import queue_name
+from deskbell.plugins.context import Context, queue_name
 from deskbell.plugins.door import Door, where
 from deskbell.plugins.offers import in_thread, incoherent
 from deskbell.plugins.record import Plugin
@@ -47,6 +47,7 @@ log = structlog.get_logger(__name__)
 
 RULE_S = 1.0
 OBSERVER_S = 5.0
+_RECORD_OF = {"on_note": "message"}  # a note is stored as a message; where it was written tells them apart
 
 Offer = TypeVar("Offer", Route, Job, Queue)
 
@@ -95,6 +96,7 @@ class InForce:
         self._moderation_timeout_s = moderation_timeout_s
         self._now = now
         self._implementations: dict[str, Implementations] = {}
+        self._contexts: dict[str, Context] = {}
         self._slugs: dict[TenantId, str] = {}
         self._channel_types: dict[str, ChannelType] = {}
         self._channels: dict[str, Channel] = {}
@@ -173,7 +175,8 @@ class InForce:
         )
         self._observers = {hook: tuple(self._observers_of(hook, active)) for hook in OBSERVERS}
         self._observed.clear()
-        self._observed.update(hook.removeprefix("on_") for hook, told in self._observers.items() if told)
+        told = [hook for hook, observers in self._observers.items() if observers]
+        self._observed.update(_RECORD_OF.get(hook, hook.removeprefix("on_")) for hook in told)
         self.routes = tuple(self._asked("routes", "route", answers=(DeskbellError,)))
         self.jobs = tuple(self._asked("jobs", "job"))
         self.queues = {
@@ -200,6 +203,7 @@ class InForce:
             Observer(
                 self._door(plugin, hook, plugin.name, implementation.function, OBSERVER_S, plugin.module),
                 tuple(implementation.argnames),
+                self._contexts[plugin.name],
             )
             for plugin, implementation in found
         ]
@@ -257,12 +261,12 @@ class InForce:
         Args:
             hook: ``message``, ``participant`` or ``case``; ``on_message`` means the same.
             only: The plugins to tell; None: all.
-            arguments: What the hook takes, by name, but for ``settings``.
+            arguments: What the hook takes, by name, but for ``settings`` and ``context``.
         Raises:
             ObserverFailed: Some failed or were late; tell them again.
         """
         hook = hook if hook.startswith("on_") else f"on_{hook}"
-        wanted = [name for name in HOOK_ARGUMENTS[hook] if name != "settings"]
+        wanted = [name for name in HOOK_ARGUMENTS[hook] if name not in ("settings", "context")]
         if set(wanted) != set(arguments):
             raise TypeError(f"{hook} takes {', '.join(wanted)}, not {', '.join(arguments)}")
         observers = self._observers[hook]

@@ -255,9 +255,8 @@ async def ensure_external_user(
 
 async def change_user(db: Database, clock: Clock, who: User, **values: Any) -> None:
     """Change a user's own row; ``changed_at`` moves, so that other instances ask again."""
-    changed_at = await _stores_now_us(db, clock)
     with db.orm():
-        await User.filter(tenant_id=who.tenant_id, id=who.id).update(changed_at=changed_at, **values)
+        await User.filter(tenant_id=who.tenant_id, id=who.id).update(changed_at=clock.now_us(), **values)
     for key, value in values.items():
         setattr(who, key, value)
 
@@ -269,14 +268,9 @@ async def raise_token_version(db: Database, clock: Clock, tenant: TenantId, user
         " RETURNING token_version",
         tenant,
         user_id,
-        await _stores_now_us(db, clock),
+        clock.now_us(),
     )
     return int(version)
-
-
-async def _stores_now_us(db: Database, clock: Clock) -> int:
-    """By this, not by the host's clock, others ask what has changed lately: a host that is late must hide nothing."""
-    return await db.now_us() + clock.shift_us
 
 
 async def changed_since(db: Database, since_us: int, limit: int = 10_000) -> list[tuple[TenantId, UserId, int, bool]]:
