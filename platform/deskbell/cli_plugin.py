@@ -152,7 +152,9 @@ def _show(report: Report) -> None:
         for result in failed:
             line("failed", name, _sentence(result))
         if passed and not failed:
-            line("passed", name, " ".join([f"It {promise}.", *(_sentence(result) for result in passed if result.says)]))
+            # What could not be asked at all is worth a word, once.
+            notes = [result for result in (found if name == "answers" else passed) if result.says]
+            line("passed", name, " ".join([f"It {promise}.", *map(_sentence, notes)]))
         elif not failed:
             why = "; ".join(sorted({result.says for result in found if result.says})) or "nothing to look at"
             line("skipped", name, f"Not looked at: {why}.")

@@ -31,6 +31,8 @@ MEANT = {
     "raises": "answers",
     "answers_garbage": "types",
     "lets_everybody_in": "types",
+    "answers_another_shape": "types",
+    "forgets_to_say_done": "types",
     "blocks_the_loop": "blocking",
     "fragile": "hostile",
     "loses_itself": "large",
@@ -159,6 +161,46 @@ def test_a_plugin_that_asks_a_peer_with_patience_of_its_own_is_right(tmp_path: P
     (tmp_path / "patient.py").write_text(PATIENT)
 
     (found,) = check(str(tmp_path / "patient.py"))
+
+    assert found.passed, [str(result) for result in found.failed]
+
+
+def test_everything_a_plugin_offers_is_looked_at() -> None:
+    (found,) = check(str(FOLDER.parents[2] / "docs" / "examples" / "plugins.d" / "lifts.py"))
+
+    assert found.passed, [str(result) for result in found.failed]
+    looked_at = {result.subject for result in found.results if result.outcome == "passed"}
+    assert {"message kind lift", "route scan", "route last_scan", "job forget"} <= looked_at
+    idle = {result.says for result in found.results if result.subject == "queue scans"}
+    assert idle == {"nothing was left in it while the rest of the plugin was asked"}
+
+
+IN_THREADS = """
+import time
+
+from deskbell import Allow, hookimpl
+
+
+class Filter:
+    name = "unhurried"
+    order = 100
+    run_in = "thread"
+
+    def check(self, submission):
+        time.sleep(0.3 if "okapi" in submission.text else 0)
+        return Allow()
+
+
+@hookimpl
+def register_moderation_filters():
+    return [Filter()]
+"""
+
+
+def test_what_asks_for_a_thread_may_take_its_time(tmp_path: Path) -> None:
+    (tmp_path / "unhurried.py").write_text(IN_THREADS)
+
+    (found,) = check(str(tmp_path / "unhurried.py"))
 
     assert found.passed, [str(result) for result in found.failed]
 

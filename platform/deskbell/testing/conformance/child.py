@@ -95,7 +95,7 @@ class Child:
         try:
             for subject in plugin.subjects():
                 if isinstance(subject, BotSubject):
-                    subject.deadline_s = self._order.turn_s  # type: ignore[misc]
+                    subject.deadline_s = self._order.turn_s
                 exam = Exam(subject, instruments, begins=self._begins, emit=self._emit, done=self._done)
                 await exam.run()
                 for text in (repr(subject.offer), str(subject.offer)):

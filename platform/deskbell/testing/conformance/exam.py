@@ -13,7 +13,7 @@ from deskbell.testing.conformance import inputs
 from deskbell.testing.conformance.context import Context
 from deskbell.testing.conformance.inputs import Said, said
 from deskbell.testing.conformance.report import CHECKS, WHOLE, Result
-from deskbell.testing.conformance.subjects import BotSubject, Subject
+from deskbell.testing.conformance.subjects import BotSubject, Subject, Unaskable
 from deskbell.testing.conformance.watch import HELD_S, Ears, Holdings, LoopWatch, Peers, Places, unclosed
 
 STOPS_S = 1.0  # how long something cancelled may take to stop
@@ -97,7 +97,7 @@ class Exam:
             self._tell(check)
         for check in CHECKS:
             if check not in WHOLE:
-                self._tell(check)
+                self._tell(check, "skipped" if self._over else "passed", self._over)
 
     def _tell(
         self, check: str, outcome: Literal["passed", "failed", "skipped"] = "passed", says: str = "", where: str = ""
@@ -174,6 +174,9 @@ class Exam:
         with self._with.stuck():
             begin = asyncio.create_task(subject.begin())
             await asyncio.wait({begin}, timeout=60.0)
+        if begin.done() and not begin.cancelled() and isinstance(nothing := begin.exception(), Unaskable):
+            self._over = str(nothing)
+            return self._tell("answers", "skipped", self._over)
         if not begin.done() or begin.cancelled() or begin.exception() is not None:
             answer = await self._outcome(begin)
             self._over = "it does not load"

@@ -1,8 +1,7 @@
 """What a plugin offers, each kind under the same few questions, so that one examination fits them all.
 
 A :class:`Subject` can be asked about something said, knows how long it may take, and tells what is wrong with
-an answer. What it was given is compared with what it was given to begin with. A kind of plugin that is new to
-Deskbell is examined as soon as it has a class here and a line in :data:`SUBJECTS`.
+an answer. What it was given is compared with what it was given to begin with.
 """
 
 from __future__ import annotations
@@ -52,6 +51,10 @@ class Wrong:
         self.says = says
 
 
+class Unaskable(Exception):
+    """There is nothing it could be asked; the words say why."""
+
+
 class Subject:
     """One thing that a plugin offers.
 
@@ -62,8 +65,8 @@ class Subject:
         may_raise: Exceptions that are answers.
     """
 
-    deadline_s: ClassVar[float] = 1.0
-    variants: ClassVar[Sequence[str]] = ("text",)
+    deadline_s: float = 1.0
+    variants: Sequence[str] = ("text",)
     may_raise: ClassVar[tuple[type[Exception], ...]] = ()
 
     def __init__(self, label: str, offer: Any) -> None:
@@ -129,7 +132,7 @@ class FilterSubject(Subject):
             return _no_text("Rewrite.text", answer.text)
         if isinstance(answer, Hold | Block):
             return _no_text(f"{type(answer).__name__}.reason", answer.reason)
-        return "" if isinstance(answer, Allow) else f"check answered {_shape(answer)}, which is no verdict"
+        return "" if isinstance(answer, Allow) else f"check answered {shape(answer)}, which is no verdict"
 
 
 class RuleSubject(Subject):
@@ -151,7 +154,7 @@ class RuleSubject(Subject):
         if answer is None:
             return ""
         if not isinstance(answer, HandOver):
-            return f"decide answered {_shape(answer)}, which is neither a HandOver nor None"
+            return f"decide answered {shape(answer)}, which is neither a HandOver nor None"
         return _wrong_hand_over("HandOver", answer)
 
 
@@ -172,7 +175,7 @@ class BotSubject(Subject):
             stream: Any = self.offer.handle(turn)
             if not hasattr(stream, "__aiter__"):
                 _close(stream)
-                return Wrong(f"handle answered {_shape(stream)}, not an async iterator: `async def` with `yield`")
+                return Wrong(f"handle answered {shape(stream)}, not an async iterator: `async def` with `yield`")
             events = []
             try:
                 async for event in stream:
@@ -204,7 +207,7 @@ class BotSubject(Subject):
             return answer.says
         *events, greeting = answer
         if not isinstance(greeting, str):
-            return f"greeting answered {_shape(greeting)}, not a str"
+            return f"greeting answered {shape(greeting)}, not a str"
         if not events:
             return "handle yielded nothing: the visitor would wait for an answer that never comes"
         return next((wrong for event in events if (wrong := _wrong_event(event))), "") or _too_long(events)
@@ -218,7 +221,7 @@ class ObserverSubject(Subject):
     def __init__(self, hook: str, function: Callable[..., Any]) -> None:
         super().__init__(f"observer {hook}", function)
         self._record = hook.removeprefix("on_")
-        self.variants = _CHANGES[self._record]  # type: ignore[misc]
+        self.variants = _CHANGES[self._record]
         self._names = list(inspect.signature(function).parameters)
         self._told: dict[Said, Any] = {}
 
@@ -243,7 +246,7 @@ _CHANGES: dict[str, tuple[str, ...]] = {
     "participant": ("joined", "left", "banned", "changed"),
     "case": (
         *("opened", "claimed", "transferred", "returned", "returned_to_bot", "resolved", "reopened", "snoozed"),
-        *("awake", "changed", "re_offer", "call_back", "agent_silent", "rated"),
+        *("awake", "changed", "answered", "customer_wrote", "re_offer", "call_back", "agent_silent", "rated"),
     ),
 }
 
@@ -286,22 +289,14 @@ class ChannelSubject(Subject):
             return answer.says
         for method, value in answer:
             if method in ("may_create", "may_enter") and not isinstance(value, bool):
-                return f"{method} answered {_shape(value)}, not a bool"
+                return f"{method} answered {shape(value)}, not a bool"
             if method == "key_for" and not isinstance(value, str | None):
-                return f"key_for answered {_shape(value)}, neither a str nor None"
+                return f"key_for answered {shape(value)}, neither a str nor None"
             if method == "key_for twice":
                 return "key_for gave two keys for the same members: the same room would be opened twice"
             if method == "describe" and (wrong := _no_json("describe", value)):
                 return wrong
         return ""
-
-
-SUBJECTS: dict[str, tuple[str, type[Subject]]] = {
-    "channel_types": ("channel type", ChannelSubject),
-    "moderation_filters": ("filter", FilterSubject),
-    "escalation_rules": ("rule", RuleSubject),
-    "bots": ("bot", BotSubject),
-}
 
 
 def _wrong_event(event: Any) -> str:
@@ -319,7 +314,7 @@ def _wrong_event(event: Any) -> str:
         return _no_json("SetState.state", event.state, Mapping)
     if isinstance(event, Escalate):
         return _wrong_hand_over("Escalate", event)
-    return f"handle yielded {_shape(event)}, which is no TextDelta, Say, SetState or Escalate"
+    return f"handle yielded {shape(event)}, which is no TextDelta, Say, SetState or Escalate"
 
 
 def _too_long(events: Sequence[Any]) -> str:
@@ -332,11 +327,11 @@ def _too_long(events: Sequence[Any]) -> str:
 
 def _wrong_hand_over(name: str, answer: HandOver | Escalate) -> str:
     if not isinstance(answer.reason, str) or not answer.reason:
-        return f"{name}.reason is {_shape(answer.reason)}; it is what agents read first"
+        return f"{name}.reason is {shape(answer.reason)}; it is what agents read first"
     if type(answer.priority) is not int or answer.priority not in (0, 1, 2):
-        return f"{name}.priority is {_shape(answer.priority)}, not 0, 1 or 2"
+        return f"{name}.priority is {shape(answer.priority)}, not 0, 1 or 2"
     if not isinstance(answer.team, str | None):
-        return f"{name}.team is {_shape(answer.team)}, neither a team's slug nor None"
+        return f"{name}.team is {shape(answer.team)}, neither a team's slug nor None"
     facts = answer.facts
     if not isinstance(facts, Mapping) or not all(isinstance(text, str) for item in facts.items() for text in item):
         return f"{name}.facts does not hold texts under texts"
@@ -345,7 +340,7 @@ def _wrong_hand_over(name: str, answer: HandOver | Escalate) -> str:
 
 def _no_text(name: str, value: Any) -> str:
     if not isinstance(value, str):
-        return f"{name} is {_shape(value)}, not a str"
+        return f"{name} is {shape(value)}, not a str"
     if "\x00" in value:
         return f"{name} holds a NUL character, which no store keeps"
     try:
@@ -357,7 +352,7 @@ def _no_text(name: str, value: Any) -> str:
 
 def _no_json(name: str, value: Any, type_: Any = Mapping) -> str:
     if not isinstance(value, type_):
-        return f"{name} is {_shape(value)}"
+        return f"{name} is {shape(value)}"
     try:
         msgspec.json.encode(value if isinstance(value, list | tuple) else dict(value))
     except Exception as error:
@@ -365,7 +360,7 @@ def _no_json(name: str, value: Any, type_: Any = Mapping) -> str:
     return ""
 
 
-def _shape(value: Any) -> str:
+def shape(value: Any) -> str:
     """A value by its type; numbers and constants as they are. Never what somebody wrote."""
     if value is None or isinstance(value, int | float):
         return repr(value)
