@@ -168,7 +168,15 @@ async def a_conversation_full_of(desk: Desk, maya: Person, ana: Person, canary: 
         await line.says(room, f"{canary} a person please")
         case = (await agent.wait("case"))["case"]["id"]
         await ana.post(f"/rooms/{room}/notes", {"text": f"{canary} note"})
+        said = (await maya.post(f"/rooms/{room}/messages", {"content": f"{canary} without a socket"})).json()["id"]
+        await ana.post(f"/messages/{said}/report", {"reason": "rude", "comment": f"{canary} she said"})
+        assert await traced(desk) > 0
         return room, case
+
+
+async def traced(desk: Desk) -> int:
+    """How many messages something is kept of, beside themselves."""
+    return int(await desk.application.ports.db.fetchval("SELECT count(*) FROM traces"))
 
 
 async def test_what_lives_for_a_fixed_time_is_gone_after_it_whatever_happens(empty_sqlite_url: str) -> None:
@@ -177,7 +185,7 @@ async def test_what_lives_for_a_fixed_time_is_gone_after_it_whatever_happens(emp
         maya, ana = await desk.visitor(), await desk.agent()
         room, case = await a_conversation_full_of(desk, maya, ana, SECRET)
         backstage = (await ana.get(f"/rooms/{room}/backstage")).json()["id"]
-        assert {"messages", "revisions", "bot_states", "cases"} <= set(await stored_with(desk, SECRET))
+        assert {"messages", "revisions", "bot_states", "cases", "reports"} <= set(await stored_with(desk, SECRET))
         async with maya.line() as line, ana.line() as agent:
             before = await line.subscribe(room)
             await agent.subscribe(backstage)
@@ -188,7 +196,7 @@ async def test_what_lives_for_a_fixed_time_is_gone_after_it_whatever_happens(emp
             await desk.advance(1801)
             await desk.application.jobs.tips()
 
-            assert await stored_with(desk, SECRET) == []
+            assert await stored_with(desk, SECRET) == [] and await traced(desk) == 0
             reset = await line.wait("reset", room=room)
             assert reset["epoch"] != before["epoch"]
             await agent.wait("reset", room=backstage)
