@@ -329,9 +329,8 @@ def _plugin_problems(loaded: Loaded) -> list[str]:
     from deskbell import offline
     from deskbell.plugins import PluginError
 
-    settings = loaded.settings
     try:
-        host = offline.host_of(settings, _run(offline.switched(settings)))
+        host = offline.host_of(loaded.settings)
     except PluginError as error:
         return [str(error)]
     return [f"plugin {item['name']}: {item['reason']}" for item in host.describe() if item["state"] == "refused"]

@@ -18,7 +18,7 @@ from typing import Any
 
 import msgspec
 
-from deskbell import EscalationRule, HandOver, Phrases, Situation, hookimpl, normalise, words
+from deskbell import EscalationRule, HandOver, Phrases, PluginContext, Situation, TenantId, hookimpl, normalise, words
 
 MAX_SUMMARY = 300  # characters
 MAX_ASKED = 500  # characters of a message in which a wish for a person is looked for
@@ -92,50 +92,67 @@ def asks_for_a_person(text: str) -> bool:
     )
 
 
+class Lists:
+    """The words of some settings, made ready; each tenant may have its own."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.phrases = Phrases(settings.phrases)
+        self.at_once = Phrases(settings.at_once)
+        self.high = Phrases(settings.high)
+        self.urgent = Phrases(settings.urgent)
+
+
 class DefaultRule:
     """See the module."""
 
     name = "default"
 
-    def __init__(self, settings: Settings) -> None:
-        self.order = settings.order
-        self._settings = settings
-        self._phrases = Phrases(settings.phrases)
-        self._at_once = Phrases(settings.at_once)
-        self._high = Phrases(settings.high)
-        self._urgent = Phrases(settings.urgent)
+    def __init__(self, context: PluginContext) -> None:
+        self.order: int = context.settings.order
+        self._context = context
+        self._made: dict[int, Lists] = {}
+
+    def _lists(self, tenant: TenantId) -> Lists:
+        settings: Settings = self._context.settings_for(tenant)
+        lists = self._made.get(id(settings))
+        if lists is None or lists.settings is not settings:
+            lists = self._made[id(settings)] = Lists(settings)
+        return lists
 
     async def decide(self, situation: Situation) -> HandOver | None:
+        lists = self._lists(situation.tenant)
         text = "\n".join(message.text for message in situation.messages)
         normalised = normalise(text)
-        reason, say = self._why(situation, normalised)
+        reason, say = _why(lists, situation, normalised)
         if not reason:
             return None
-        priority = 2 if self._urgent.find(normalised) else 1 if self._high.find(normalised) else 0
+        priority = 2 if lists.urgent.find(normalised) else 1 if lists.high.find(normalised) else 0
         return HandOver(
             reason=reason,
             priority=priority,
-            team=self._settings.team,
+            team=lists.settings.team,
             summary=text if len(text) <= MAX_SUMMARY else text[: MAX_SUMMARY - 1] + "…",
             say=say,
         )
 
-    def _why(self, situation: Situation, normalised: str) -> tuple[str, str]:
-        """The reason, in one word, and what the visitor reads; no reason: no hand-over."""
-        if situation.trigger == "visitor":
-            return situation.reason or "asked_human", JOINING
-        if situation.trigger == "bot":
-            return situation.reason or "bot_asked", ""
-        if situation.trigger == "error":
-            return situation.reason or "bot_error", BROKEN
-        if any(asks_for_a_person(message.text) for message in situation.messages) or self._phrases.find(normalised):
-            return "asked_human", JOINING
-        if word := self._at_once.find(normalised):
-            return f"word:{word}", JOINING
-        limit = self._settings.misses
-        if limit and _misses(situation.state) >= limit and not _helped_since(situation):
-            return "not_understood", NOT_SURE
-        return "", ""
+
+def _why(lists: Lists, situation: Situation, normalised: str) -> tuple[str, str]:
+    """The reason, in one word, and what the visitor reads; no reason: no hand-over."""
+    if situation.trigger == "visitor":
+        return situation.reason or "asked_human", JOINING
+    if situation.trigger == "bot":
+        return situation.reason or "bot_asked", ""
+    if situation.trigger == "error":
+        return situation.reason or "bot_error", BROKEN
+    if any(asks_for_a_person(message.text) for message in situation.messages) or lists.phrases.find(normalised):
+        return "asked_human", JOINING
+    if word := lists.at_once.find(normalised):
+        return f"word:{word}", JOINING
+    limit = lists.settings.misses
+    if limit and _misses(situation.state) >= limit and not _helped_since(situation):
+        return "not_understood", NOT_SURE
+    return "", ""
 
 
 def _misses(state: Any) -> int:
@@ -151,5 +168,5 @@ def _helped_since(situation: Situation) -> bool:
 
 
 @hookimpl
-def register_escalation_rules(settings: Settings) -> Sequence[EscalationRule]:
-    return [DefaultRule(settings)]
+def register_escalation_rules(context: PluginContext) -> Sequence[EscalationRule]:
+    return [DefaultRule(context)]

@@ -2,8 +2,8 @@
 
 Words and phrases are found whole, whatever their case, width or invisible characters (see
 :class:`deskbell.Phrases`), in time linear in the text. A stricter list goes before a milder one;
-what ``allow`` names is left alone even where another list names a part of it. Empty lists, as
-delivered, cost nothing: then there is no filter.
+what ``allow`` names is left alone even where another list names a part of it. A tenant may have lists
+of its own; ``order`` is the same for all. Empty lists, as delivered, cost nothing: then there is no filter.
 """
 
 from __future__ import annotations
@@ -12,7 +12,18 @@ from collections.abc import Sequence
 
 import msgspec
 
-from deskbell import Allow, Block, Hold, ModerationFilter, Phrases, Rewrite, Submission, Verdict, hookimpl
+from deskbell import (
+    Allow,
+    Block,
+    Hold,
+    ModerationFilter,
+    Phrases,
+    PluginContext,
+    Rewrite,
+    Submission,
+    Verdict,
+    hookimpl,
+)
 
 
 class Settings(msgspec.Struct, forbid_unknown_fields=True):
@@ -36,23 +47,49 @@ class Settings(msgspec.Struct, forbid_unknown_fields=True):
             raise ValueError("mask_with: one character stands for each letter")
 
 
+class Lists:
+    """The lists of some settings, made ready."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.channels = frozenset(settings.channels)
+        self.block = Phrases(settings.block, besides=settings.allow)
+        self.hold = Phrases(settings.hold, besides=settings.allow)
+        self.mask = Phrases(settings.mask, besides=settings.allow)
+
+
+class OfTenants:
+    """The lists that hold for a text: those of its tenant."""
+
+    def __init__(self, context: PluginContext) -> None:
+        self._context = context
+        self._made: dict[int, Lists] = {}
+
+    def for_text(self, submission: Submission) -> Lists | None:
+        """None: its kind of room is not looked at."""
+        settings: Settings = self._context.settings_for(submission.sender.tenant)
+        lists = self._made.get(id(settings))
+        if lists is None or lists.settings is not settings:
+            lists = self._made[id(settings)] = Lists(settings)
+        return None if lists.channels and submission.channel_type not in lists.channels else lists
+
+
 class WordList:
     """Holds or blocks, and leaves the text as it is."""
 
     name = "words"
 
-    def __init__(self, settings: Settings) -> None:
-        self.order = settings.order
-        self._channels = frozenset(settings.channels)
-        self._block = Phrases(settings.block, besides=settings.allow)
-        self._hold = Phrases(settings.hold, besides=settings.allow)
+    def __init__(self, order: int, lists: OfTenants) -> None:
+        self.order = order
+        self._lists = lists
 
     async def check(self, submission: Submission) -> Verdict:
-        if self._channels and submission.channel_type not in self._channels:
+        lists = self._lists.for_text(submission)
+        if lists is None:
             return Allow()
-        if word := self._block.find(submission.normalised):
+        if word := lists.block.find(submission.normalised):
             return Block(f"word list: {word}")
-        if word := self._hold.find(submission.normalised):
+        if word := lists.hold.find(submission.normalised):
             return Hold(f"word list: {word}")
         return Allow()
 
@@ -62,25 +99,23 @@ class WordMask:
 
     name = "words_mask"
 
-    def __init__(self, settings: Settings) -> None:
-        self.order = settings.order + 1
-        self._channels = frozenset(settings.channels)
-        self._mask = Phrases(settings.mask, besides=settings.allow)
-        self._with = settings.mask_with
+    def __init__(self, order: int, lists: OfTenants) -> None:
+        self.order = order + 1
+        self._lists = lists
 
     async def check(self, submission: Submission) -> Verdict:
-        if self._channels and submission.channel_type not in self._channels:
+        lists = self._lists.for_text(submission)
+        if lists is None or lists.mask.find(submission.normalised) is None:
             return Allow()
-        if self._mask.find(submission.normalised) is None:
-            return Allow()
-        return Rewrite(self._mask.masked(submission.text, self._with))
+        return Rewrite(lists.mask.masked(submission.text, lists.settings.mask_with))
 
 
 @hookimpl
-def register_moderation_filters(settings: Settings) -> Sequence[ModerationFilter]:
+def register_moderation_filters(settings: Settings, context: PluginContext) -> Sequence[ModerationFilter]:
     filters: list[ModerationFilter] = []
-    if settings.block or settings.hold:
-        filters.append(WordList(settings))
-    if settings.mask:
-        filters.append(WordMask(settings))
+    lists = OfTenants(context)
+    if settings.block or settings.hold or context.differs_by_tenant:
+        filters.append(WordList(settings.order, lists))
+    if settings.mask or context.differs_by_tenant:
+        filters.append(WordMask(settings.order, lists))
     return filters

@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
+from click.testing import CliRunner
 
 from deskbell import (
     Block,
@@ -22,6 +24,7 @@ from deskbell import (
     Route,
     RouteRequest,
     Submission,
+    cli,
     hookimpl,
 )
 from deskbell.testing.desk import Desk, Person, settings_for
@@ -219,3 +222,33 @@ async def test_what_the_configuration_switches_off_stays_off(sqlite_url: str, sw
         answer = await kim.post(f"/plugins/acme/{'enable' if switched else 'disable'}")
         assert answer.status_code == (409 if switched else 200)
         assert desk.application.ports.plugins.describe()[-1]["state"] == "disabled"
+
+
+async def test_the_command_line_switches_plugins_too(tmp_path: Path) -> None:
+    """What serves follows with its next look; what cannot be switched is told in a sentence."""
+    config = tmp_path / "config.yaml"
+    config.write_text(f"store: {{url: 'sqlite:///{tmp_path}/desk.sqlite3'}}\n")
+
+    def said(*words: str) -> tuple[int, str]:
+        given = [*words, "--config", str(config)]
+        done = CliRunner().invoke(cli.main, given)
+        return done.exit_code, " ".join(done.output.split())
+
+    def listed() -> dict[str, str]:
+        _, text = said("plugins", "--json")
+        return {item["name"]: item["state"] for item in msgspec.json.decode(text)}
+
+    def all_of_it() -> None:
+        assert said("plugins", "disable", "faq")[0] == 3  # there is no desk yet
+        assert said("migrate")[0] == 0
+        assert said("plugins", "disable", "moderation_words") == (0, "moderation_words is switched off.")
+        assert listed()["moderation_words"] == "disabled" and listed()["faq"] == "active"
+        assert said("plugins", "enable", "moderation_words")[0] == 0
+        assert listed()["moderation_words"] == "active"
+        code, why = said("plugins", "disable", "channels")
+        assert code == 1 and "only kinds of rooms" in why
+        code, why = said("plugins", "disable", "fag")
+        assert code == 1 and "Did you mean 'faq'?" in why
+
+    # It brings its own event loop.
+    await asyncio.to_thread(all_of_it)

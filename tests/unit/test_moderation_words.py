@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -112,8 +113,35 @@ async def test_a_nasty_text_takes_no_more_steps_than_its_length(monkeypatch: pyt
             return super().get(key, default)
 
     lists = host(block=words)
-    phrases = lists.filters[0]._block  # type: ignore[attr-defined]
+    phrases = lists.filters[0]._lists.for_text(written("")).block  # type: ignore[attr-defined]
     monkeypatch.setattr(phrases, "_spaced", Counting(phrases._spaced))
 
     assert (await lists.moderate(written("a " * 5000))).verdict == "allow"
     assert looked_up == 5000
+
+
+class _NoDesk:
+    desk: Any = None
+
+    async def enqueue(self, *arguments: Any, **named: Any) -> bool:
+        return False
+
+
+async def test_a_tenant_may_have_lists_of_its_own() -> None:
+    """The others keep theirs, empty ones included."""
+    switches = {
+        "moderation_words": SimpleNamespace(enabled=False, settings={}),
+        "channels": SimpleNamespace(enabled=False, settings={}),
+        "words": SimpleNamespace(enabled=True, settings={}, tenants={"acme": {"hold": ["refund"], "mask": ["damn"]}}),
+    }
+    extra = {"rooms": channels, "words": moderation_words}
+    lists = PluginHost.load(switches, {}, moderation_timeout_s=1, extra=extra)
+    lists.open(_NoDesk(), {"acme": TenantId("t"), "other": TenantId("o")})
+    try:
+        theirs = written("damn refund")
+        others = replace(theirs, sender=Actor(TenantId("o"), UserId("u"), "visitor", "Vera"))
+        held = Moderated("**** refund", "hold", "word list: refund", "words", "damn refund")
+        assert await lists.moderate(theirs) == held
+        assert await lists.moderate(others) == Moderated("damn refund")
+    finally:
+        await lists.close()

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -318,6 +319,46 @@ async def test_a_spawned_task_that_fails_is_noted_and_told_nobody() -> None:
         await until(lambda: host.describe()[-1]["faults"] == 1)
         await host.close()
     assert host.describe()[-1]["last_fault"] == "poll raised ValueError" and "hunter2" not in str(logs)
+
+
+LEAKS = """
+import asyncio
+from deskbell import Allow, hookimpl
+
+class Leaking:
+    name, order = "leaking", 1
+    async def check(self, submission):
+        asyncio.get_running_loop().create_task(forever(), name="let go of")
+        return Allow()
+
+async def forever():
+    await asyncio.Event().wait()
+
+@hookimpl
+def register_moderation_filters():
+    return [Leaking()]
+"""
+
+
+async def test_tasks_that_a_plugin_made_and_let_go_of_end_with_it(tmp_path: Path) -> None:
+    """They are known by their code; nobody else's are touched."""
+    (tmp_path / "leaky.py").write_text(LEAKS)
+    host = PluginHost.load({"leaky": _On()}, {}, moderation_timeout_s=1.0, folder=tmp_path)
+    mine = asyncio.ensure_future(asyncio.Event().wait())
+    await host.moderate(_submission())
+    leaked = [task for task in asyncio.all_tasks() if task.get_name() == "let go of"]
+    assert len(leaked) == 1
+
+    await host.follow({"leaky": False})
+
+    assert leaked[0].cancelled() and not mine.done()
+    mine.cancel()
+
+
+class _On:
+    enabled = True
+    settings: Mapping[str, Any] = {}
+    tenants: Mapping[str, Mapping[str, Any]] = {}
 
 
 # The watchdog.

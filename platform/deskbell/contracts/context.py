@@ -61,6 +61,11 @@ class PluginContext(Protocol):
         """The settings with what the operator changed for this tenant (``plugins.<name>.tenants``)."""
         ...
 
+    @property
+    def differs_by_tenant(self) -> bool:
+        """Whether any tenant has settings of its own."""
+        ...
+
     def spawn(self, work: Callable[[], Coroutine[Any, Any, None]], name: str = "") -> None:
         """Run ``work()`` in the background until it ends or the plugin is switched off.
 

@@ -62,6 +62,10 @@ class Context:
     def settings_for(self, tenant: TenantId) -> Any:
         return self._plugin.checked_of.get(self._slugs.get(tenant, ""), self._plugin.checked)
 
+    @property
+    def differs_by_tenant(self) -> bool:
+        return bool(self._plugin.checked_of)
+
     def spawn(self, work: Callable[[], Coroutine[Any, Any, None]], name: str = "") -> None:
         if not self._running:
             self._waiting.append((work, name))

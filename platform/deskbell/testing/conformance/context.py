@@ -19,6 +19,7 @@ class Context:
     def __init__(self, name: str = "", settings: Any = None) -> None:
         self.name = name
         self.settings = settings
+        self.differs_by_tenant = False
         self.left: dict[str, list[Mapping[str, Any]]] = {}
         self._waiting: list[tuple[Callable[[], Coroutine[Any, Any, None]], str]] = []
         self._spawned: set[asyncio.Task[None]] = set()
