@@ -24,6 +24,7 @@ import pluggy
 from deskbell.contracts import (
     Bot,
     ChannelType,
+    Dialect,
     EscalationRule,
     Job,
     MessageKind,
@@ -94,6 +95,22 @@ def register_bots(settings: Any, context: PluginContext) -> Sequence[Bot]:  # ty
         settings: The plugin's checked settings.
         context: What it reaches the desk by, later.
     Returns: The bots, possibly none. Their names must be unique.
+    """
+
+
+@hookspec
+def register_dialects(settings: Any, context: PluginContext) -> Sequence[Dialect]:  # type: ignore[empty-body]
+    """Offer other wire protocols on the same rooms.
+
+    Called once, synchronously, while the platform starts; do no I/O here. Names and addresses must be unique over
+    all plugins. An address that v1 has as well is the dialect's only for requests that its ``claims`` claims.
+    What raises or is late is answered as a refusal, in the dialect's own words; v1 is not touched by it.
+    Since 0.1. Example: ``plugins/deskbell_plugins/team_chat.py``.
+
+    Args:
+        settings: The plugin's checked settings.
+        context: What the plugin reaches the desk by.
+    Returns: The dialects, possibly none. Their names must be unique.
     """
 
 

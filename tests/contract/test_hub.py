@@ -747,10 +747,10 @@ async def test_a_heal_does_not_overtake_what_is_being_told(
     async def nobody_left(*args: Any) -> list[Any]:
         return []
 
-    async def write_at_once(stream: Stream, frame: bytes) -> None:
+    async def write_at_once(stream: Stream, page: frames.Page) -> None:
         for subscription in stream.subscriptions.values():
             if subscription.live:
-                subscription.write(frame)
+                subscription.write(prepare(frames.encode(page)))
 
     # The heal is as quick as can be, and the slices are slow.
     monkeypatch.setattr(pages, "changes", read_at_once)

@@ -79,7 +79,7 @@ CALLS: dict[str, Callable[[Acting, RoomId, MessageId, UserId], Awaitable[object]
     "find_room": lambda desk, room, message, user: desk.find_room("group", str(room)),
 }
 BY_KEY = ("room_by_key", "find_room")
-OWN = ("me", "attributes", "rooms", "presence", "create_room")
+OWN = ("me", "attributes", "rooms", "presence", "create_room", "open_conversation")
 
 
 def test_every_call_is_tried_by_a_stranger() -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
-from deskbell.actions import messages, people, presence, reads, rooms
+from deskbell.actions import messages, people, presence, reads, rooms, support
 from deskbell.actions.messages import Held
 from deskbell.actions.reads import Marks
 from deskbell.contracts.desk import Acting, Excerpt, Presence, Revision, RoomEntry, Sent, Thread, Unread
@@ -128,6 +128,10 @@ class _Acting:
         room, _ = await self._do(
             rooms.create, channel_type, key=key, name=name, description=description, participants=list(members)
         )
+        return rooms.state_of(self._ports, room)
+
+    async def open_conversation(self, channel_type: str = "support", *, new: bool = False, name: str = "") -> RoomState:
+        room, _ = await self._do(support.open_conversation, channel_type=channel_type, new=new, name=name)
         return rooms.state_of(self._ports, room)
 
     async def archive(self, room: RoomId) -> RoomState:

@@ -11,8 +11,8 @@ Reading the store is left to :mod:`deskbell.store.pages`, deciding who may liste
 :mod:`deskbell.actions.access`; both are asked by the edge, which then calls :meth:`Hub.subscribe`.
 """
 
-from deskbell.hub.connection import Connection, Stream, Subscription, Writer
+from deskbell.hub.connection import Connection, Stream, Subscription, Voice, Writer
 from deskbell.hub.hub import Hub
 from deskbell.hub.inboxes import last_message
 
-__all__ = ["Connection", "Hub", "Stream", "Subscription", "Writer", "last_message"]
+__all__ = ["Connection", "Hub", "Stream", "Subscription", "Voice", "Writer", "last_message"]

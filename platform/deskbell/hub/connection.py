@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from deskbell.errors import Conflict, DeskbellError
 from deskbell.ids import ConnectionId, RoomId, TenantId
 from deskbell.model.policy import Policy
-from deskbell.model.records import Actor
+from deskbell.model.records import Actor, RoomState
 from deskbell.store import pages
+from deskbell.wire import frames
 from deskbell.wire.events import Event
 
 RECENT = 64
@@ -27,12 +29,48 @@ class Writer(Protocol):
     def closed(self) -> bool: ...
 
 
+class Voice(Protocol):
+    """How sockets of another dialect are told what those of v1 are; one for all of a dialect's sockets.
+
+    What it makes are prepared bytes, empty where the dialect has no word for it. ``ping`` asks for a sign of life.
+    """
+
+    ping: bytes
+
+    def durable(self, stream: Stream, event: Event) -> bytes:
+        """A change in a room, made once however many are told."""
+        ...
+
+    def passing(self, stream: Stream, event: Event, to: Sequence[Connection]) -> None:
+        """Tell some of a room's sockets what nobody misses; it may come a moment later."""
+        ...
+
+    def page(self, stream: Stream, frame: frames.Page) -> bytes:
+        """Records that were read from the store for one who catches up, or for all where something was missed."""
+        ...
+
+    def own(self, connection: Connection, frame: frames.Frame) -> None:
+        """Tell one socket something that is no room's."""
+        ...
+
+
 class Connection:
-    """One authenticated socket. ``heard_at``: when it last said anything, on the loop's clock."""
+    """One authenticated socket. ``heard_at``: when it last said anything, on the loop's clock.
 
-    __slots__ = ("actor", "heard_at", "id", "joined_at", "origin", "out", "reading", "rooms")
+    ``voice``: of a dialect; None for v1. ``joined`` is called with each room its user comes into from now on.
+    """
 
-    def __init__(self, id_: ConnectionId, actor: Actor, out: Writer, now: float, origin: str | None = None) -> None:
+    __slots__ = ("actor", "heard_at", "id", "joined", "joined_at", "origin", "out", "reading", "rooms", "voice")
+
+    def __init__(
+        self,
+        id_: ConnectionId,
+        actor: Actor,
+        out: Writer,
+        now: float,
+        origin: str | None = None,
+        voice: Voice | None = None,
+    ) -> None:
         self.id = id_
         self.actor = actor
         self.out = out
@@ -41,6 +79,8 @@ class Connection:
         self.joined_at = now
         self.reading = True
         self.rooms: dict[RoomId, Subscription] = {}
+        self.voice = voice
+        self.joined: Callable[[RoomId], None] | None = None
 
 
 class Subscription:
@@ -66,8 +106,10 @@ class Stream:
 
     __slots__ = (
         "backlog",
+        "dialects",
         "epoch",
         "fan_out",
+        "head",
         "healing",
         "held",
         "owner_version",
@@ -95,6 +137,9 @@ class Stream:
         self.epoch = ""
         self.owner_version = 0
         self.subscriptions: dict[ConnectionId, Subscription] = {}
+        # How many of them speak another dialect, and what those are told the room is; None where nobody does.
+        self.dialects = 0
+        self.head: RoomState | None = None
         self.writers: list[Subscription] | None = None
         # Live once the stream has reached the number their snapshot had.
         self.waiting: list[tuple[int, Subscription]] = []

@@ -6,7 +6,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
 
-from deskbell.hub.connection import Stream, Subscription
+from deskbell.hub.connection import Stream, Subscription, Voice
 from deskbell.hub.ground import Ground
 from deskbell.wire import frames
 from deskbell.wire.events import Event
@@ -59,6 +59,8 @@ class FanOut:
         self, stream: Stream, to: Sequence[Subscription], joined: list[bytes] | None, events: Sequence[Event]
     ) -> None:
         self.deliveries += len(to) * len(events)
+        if stream.dialects:
+            to = self._write_dialects(stream, to, events)
         if joined is not None:
             for frame in joined:
                 for subscription in to:
@@ -72,6 +74,29 @@ class FanOut:
                 if subscription.live:
                     hidden = 0 < event.born <= subscription.visible_from
                     subscription.write(skip if hidden else whole)
+
+    def _write_dialects(
+        self, stream: Stream, to: Sequence[Subscription], events: Sequence[Event]
+    ) -> Sequence[Subscription]:
+        """The same to those who speak otherwise; who is left speaks v1."""
+        others: list[Subscription] = []
+        spoken: dict[Voice, list[bytes]] = {}
+        for subscription in to:
+            voice = subscription.connection.voice
+            if voice is None:
+                others.append(subscription)
+            elif subscription.live:
+                told = spoken.get(voice)
+                if told is None:
+                    told = spoken[voice] = [voice.durable(stream, event) for event in events]
+                for event, frame in zip(events, told, strict=True):
+                    if frame and not 0 < event.born <= self._bound(stream, subscription):
+                        subscription.write(frame)
+        return others
+
+    def _bound(self, stream: Stream, subscription: Subscription) -> int:
+        since_join = stream.policy is not None and stream.policy.history == "since_join"
+        return subscription.visible_from if since_join else 0
 
     async def _tell_many(self, stream: Stream) -> None:
         """A large room, in slices, so that one busy room does not hold up the others."""
@@ -92,13 +117,18 @@ class FanOut:
             stream.backlog = stream.fan_out = None
         self._admit(stream)
 
-    async def write_all(self, stream: Stream, frame: bytes) -> None:
+    async def write_all(self, stream: Stream, page: frames.Page) -> None:
         """To every live socket, in slices; also to those that came to the same place meanwhile."""
         told: set[Subscription] = set()
+        spoken: dict[Voice | None, bytes] = {}
         while True:
             to = [sub for sub in stream.subscriptions.values() if sub.live and sub not in told]
             for subscription in to[:SLICE]:
-                subscription.write(frame)
+                voice = subscription.connection.voice
+                if voice not in spoken:
+                    spoken[voice] = self._ground.page(stream, voice, page)
+                if spoken[voice]:
+                    subscription.write(spoken[voice])
             if len(to) <= SLICE:
                 return
             told.update(to[:SLICE])

@@ -8,6 +8,7 @@ from typing import Any
 
 import structlog
 
+from deskbell.hub.connection import Connection, Stream, Voice
 from deskbell.ids import RoomId, TenantId
 from deskbell.model.records import Channel, Room, RoomState
 from deskbell.store import rows
@@ -40,6 +41,17 @@ class Ground:
 
     def framed(self, frame: frames.Frame) -> bytes:
         return self.prepare(frames.encode(frame))
+
+    def say(self, connection: Connection, frame: frames.Frame) -> None:
+        """Tell one socket something, in its own dialect."""
+        if connection.voice is None:
+            connection.out.write(self.framed(frame))
+        else:
+            connection.voice.own(connection, frame)
+
+    def page(self, stream: Stream, voice: Voice | None, frame: frames.Page) -> bytes:
+        """Records of a room as sockets of a dialect are told them; empty where it has no word for them."""
+        return self.framed(frame) if voice is None else voice.page(stream, frame)
 
     def interest(self, tenant: TenantId, topic: Interest, key: str, on: bool) -> None:
         if self.bus is not None:

@@ -79,9 +79,11 @@ class Healer:
                     subscription.live = False
                     self._ground.spawn(self._streams.catch_up_from(subscription, since), f"catch up {stream.room}")
             else:
-                await self._streams.telling.write_all(stream, self._ground.framed(self._reader.changes(page, since)))
+                await self._streams.telling.write_all(stream, self._reader.changes(page, since))
             stream.writers = None
             stream.owner_version = max(stream.owner_version, page.room.owner_version)
+            if stream.head is not None and page.room.changed_seq > stream.head.changed_seq:
+                stream.head = self._ground.state_of(page.room)
             stream.seq = page.seq
             stream.recent.clear()
             self._streams.healed(stream)

@@ -217,6 +217,10 @@ class Hub:
 
     # what passes
 
+    def say(self, connection: Connection, frame: frames.Frame) -> None:
+        """Tell one socket something, in its own dialect."""
+        self._ground.say(connection, frame)
+
     def on_events(self, events: Sequence[Event]) -> None:
         """Take what was announced; synchronous, so that what is announced first is told first."""
         touched: dict[Stream, list[Event]] = {}
@@ -268,15 +272,14 @@ class Hub:
         else:
             frame = self._ground.prepare(event.frame)
             for connection in person.connections.values():
-                connection.out.write(frame)
+                if connection.voice is None:  # what is of cases has no word in other dialects
+                    connection.out.write(frame)
 
     def _evict(self, person: Person, connection_id: ConnectionId) -> None:
         """Their newest socket is one too many, and this one has been silent longest."""
         connection = person.connections.get(connection_id)
         if connection is not None:
-            connection.out.write(
-                self._ground.framed(frames.Notice(code="too_many_connections", text="Opened elsewhere."))
-            )
+            self._ground.say(connection, frames.Notice(code="too_many_connections", text="Opened elsewhere."))
             connection.out.close(CloseCode.TOO_MANY_CONNECTIONS, "too many connections")
             self.remove(connection)
 
@@ -285,7 +288,8 @@ class Hub:
         if staff:
             frame = self._ground.prepare(event.frame)
             for connection in list(staff.values()):
-                connection.out.write(frame)
+                if connection.voice is None:
+                    connection.out.write(frame)
 
     def _place_changed(self, event: Event) -> None:
         participant = _participant_frame.decode(event.frame).participant
@@ -302,19 +306,25 @@ class Hub:
         if state == "joined":
             person.gone.discard(room_id)
             self.follow(tenant, user, {room_id: seq})
+            self._came_into(person, room_id)
             return
         person.gone.add(room_id)
         if person.rooms.pop(room_id, None) is not None:
             self._inboxes.unfollow(person, room_id)
             person.dirty.discard(room_id)
-        frame = self._ground.framed(frames.Inbox(room=room_id, seq=seq, unread=0, mentioned=False, removed=True))
+        inbox = frames.Inbox(room=room_id, seq=seq, unread=0, mentioned=False, removed=True)
         stream = self._streams.get(tenant, room_id)
         owned = stream is not None and stream.policy is not None and stream.policy.owned
         for connection in person.connections.values():
             # Staff who leave a support room go on watching it from behind the counter, unless they were banned.
             if not (owned and connection.actor.is_staff and state == "left"):
                 self.unsubscribe(connection, room_id, NotFound())
-            connection.out.write(frame)
+            self._ground.say(connection, inbox)
+
+    def _came_into(self, person: Person, room_id: RoomId) -> None:
+        for connection in list(person.connections.values()):
+            if connection.joined is not None and room_id not in connection.rooms:
+                connection.joined(room_id)
 
     # after the bus was away
 
@@ -346,6 +356,7 @@ class Hub:
                 person.gone -= joined.keys()
                 for room_id in joined.keys() - person.rooms.keys():
                     self._inboxes.is_dirty(person, room_id)
+                    self._came_into(person, room_id)
                 self.follow(person.tenant, person.user, joined)
 
     async def _heal_inboxes(self, missed: Sequence[tuple[TenantId, RoomId, int]]) -> None:
@@ -385,10 +396,11 @@ class Hub:
             elif connection.reading and now - connection.heard_at > self._silence_s:
                 connection.out.close(CloseCode.NO_HEARTBEAT, "no heartbeat")
             elif hash(connection.id) % self._slots == self._slot:
-                connection.out.write_ephemeral(self._ping)
+                voice = connection.voice
+                connection.out.write_ephemeral(self._ping if voice is None else voice.ping)
 
     def drain(self, spread_s: float) -> None:
         """Ask every socket to come back elsewhere, each at a moment of its own."""
         for connection in list(self._connections.values()):
             wait_ms = int(random.uniform(0, spread_s) * 1000)  # not a secret
-            connection.out.write(self._ground.framed(frames.Drain(reconnect_in_ms=wait_ms)))
+            self._ground.say(connection, frames.Drain(reconnect_in_ms=wait_ms))

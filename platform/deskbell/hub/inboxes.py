@@ -252,18 +252,20 @@ class Inboxes:
                 continue  # something happened while it was counted: next time
             person.dirty.discard(room_id)
             preview = self._previews.get(key)
-            frame = self._ground.framed(
-                frames.Inbox(
-                    room=room_id,
-                    seq=state.seq,
-                    unread=state.count,
-                    mentioned=state.mentioned,
-                    # A preview only of what came while they were there: never from before they joined.
-                    last=preview.message if preview is not None and preview.number == state.last else None,
-                )
+            inbox = frames.Inbox(
+                room=room_id,
+                seq=state.seq,
+                unread=state.count,
+                mentioned=state.mentioned,
+                # A preview only of what came while they were there: never from before they joined.
+                last=preview.message if preview is not None and preview.number == state.last else None,
             )
+            frame = self._ground.framed(inbox)
             for connection in person.connections.values():
-                connection.out.write_ephemeral(frame)
+                if connection.voice is None:
+                    connection.out.write_ephemeral(frame)
+                else:
+                    connection.voice.own(connection, inbox)
 
     async def _ask_unread(self, person: Person, room_id: RoomId, state: Unread) -> None:
         """Count in the store, as of a number. What moved while it was counted leaves it uncounted."""

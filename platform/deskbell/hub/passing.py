@@ -6,7 +6,7 @@ import asyncio
 
 import msgspec
 
-from deskbell.hub.connection import Stream
+from deskbell.hub.connection import Connection, Stream, Voice
 from deskbell.hub.ground import Ground
 from deskbell.model.policy import Policy
 from deskbell.wire import frames
@@ -35,10 +35,22 @@ class Passing:
             return  # a bot that has not heard yet that it was relieved
         if event.kind == "typing" and self._too_many_typing(event, stream):
             return
+        if stream.dialects:
+            self._tell_dialects(event, stream)
         frame = self._ground.prepare(event.frame)
         for subscription in stream.subscriptions.values():
-            if subscription.live and subscription.connection.actor.id != event.sender:
-                subscription.connection.out.write_ephemeral(frame)
+            connection = subscription.connection
+            if subscription.live and connection.voice is None and connection.actor.id != event.sender:
+                connection.out.write_ephemeral(frame)
+
+    def _tell_dialects(self, event: Event, stream: Stream) -> None:
+        spoken: dict[Voice, list[Connection]] = {}
+        for subscription in stream.subscriptions.values():
+            connection = subscription.connection
+            if subscription.live and connection.voice is not None and connection.actor.id != event.sender:
+                spoken.setdefault(connection.voice, []).append(connection)
+        for voice, to in spoken.items():
+            voice.passing(stream, event, to)
 
     def _too_many_typing(self, event: Event, stream: Stream) -> bool:
         """In a room too large for a roster only the first few names are shown as typing."""

@@ -87,6 +87,7 @@ class Streams:
             self._ground.interest(tenant, "typing", room_id, True)
         subscription = Subscription(connection, stream)
         stream.subscriptions[connection.id] = subscription
+        stream.dialects += connection.voice is not None
         connection.rooms[room_id] = subscription
         return subscription
 
@@ -147,7 +148,9 @@ class Streams:
             reads=own.marks(page.reads),
             more=page.more,
         )
-        await self._catch_up(subscription, page, self._ground.framed(first), own)
+        if connection.voice is not None and (stream.head is None or stream.head.changed_seq < page.room.changed_seq):
+            stream.head = self._ground.state_of(page.room)
+        await self._catch_up(subscription, page, first, own)
 
     def _may_resume(self, subscription: Subscription, page: pages.Page, since: int, epoch: str | None) -> bool:
         """Whether a position is of this life of the room, and near enough to go on from."""
@@ -158,12 +161,13 @@ class Streams:
         return honest and not rejoined and 0 <= page.room.seq - since <= pages.MAX_BEHIND
 
     async def _catch_up(
-        self, subscription: Subscription, page: pages.Page, frame: bytes, own: Own | None = None
+        self, subscription: Subscription, page: pages.Page, frame: frames.Page, own: Own | None = None
     ) -> None:
         """Send page after page, as fast as the socket takes them, until it is level with the stream."""
         connection, stream = subscription.connection, subscription.stream
         while True:
-            if not await connection.out.write_paced(frame) or subscription.over:
+            prepared = self._ground.page(stream, connection.voice, frame)
+            if (prepared and not await connection.out.write_paced(prepared)) or subscription.over:
                 self._end(subscription)
                 return
             # No await between looking at the stream and joining it: nothing can slip through.
@@ -178,7 +182,7 @@ class Streams:
                 self.reset(stream, 0 if next_page is None else next_page.room.epoch)
                 return
             page = next_page
-            frame = self._ground.framed(self._reader.changes(page, since, own))
+            frame = self._reader.changes(page, since, own)
 
     async def catch_up_from(self, subscription: Subscription, since: int) -> None:
         """The same for a socket that was live until ``since``."""
@@ -188,7 +192,7 @@ class Streams:
         if page is None or page.seq < since:
             self.reset(subscription.stream, 0 if page is None else page.room.epoch)
             return
-        await self._catch_up(subscription, page, self._ground.framed(self._reader.changes(page, since)))
+        await self._catch_up(subscription, page, self._reader.changes(page, since))
 
     async def _next_page(self, subscription: Subscription, since: int) -> pages.Page | None:
         """A page for somebody who was told they are subscribed: while the store is away, they wait. None: no room."""
@@ -259,6 +263,7 @@ class Streams:
             del connection.rooms[stream.room]
         if stream.subscriptions.get(connection.id) is subscription:
             del stream.subscriptions[connection.id]
+            stream.dialects -= connection.voice is not None
             stream.writers = None
         if stream.waiting:
             stream.waiting = [item for item in stream.waiting if item[1] is not subscription]
@@ -280,6 +285,8 @@ class Streams:
             # Known at once, also while it waits for what is missing: a relieved bot is silent from here on.
             state = _room_frame.decode(event.frame).state
             stream.owner_version = max(stream.owner_version, state.owner_version)
+            if stream.head is not None and state.changed_seq > stream.head.changed_seq:
+                stream.head = state
         if stream.seq is None:
             # Somebody is reading their first page; it, or the next, will hold this.
             return
@@ -331,9 +338,9 @@ class Streams:
 
     def reset(self, stream: Stream, epoch: int) -> None:
         self.resets += 1
-        frame = self._ground.framed(frames.Reset(room=stream.room, epoch=self._ground.epoch_of(epoch)))
+        frame = frames.Reset(room=stream.room, epoch=self._ground.epoch_of(epoch))
         for subscription in list(stream.subscriptions.values()):
-            subscription.connection.out.write(frame)
+            self._ground.say(subscription.connection, frame)
             self._end(subscription, Conflict("This room starts anew. Subscribe again without since."))
 
     async def tell_tips(self) -> None:
@@ -342,7 +349,7 @@ class Streams:
         for stream in moved:
             if stream.seq is not None:
                 for subscription in stream.subscriptions.values():
-                    if subscription.live:
+                    if subscription.live and subscription.connection.voice is None:
                         by_connection.setdefault(subscription.connection, {})[stream.room] = stream.seq
         for number, (connection, tips) in enumerate(by_connection.items()):
             connection.out.write_ephemeral(self._ground.framed(frames.Tips(rooms=tips)))

@@ -228,6 +228,9 @@ def _offered(
     taken: dict[str, str] = {}
     if KINDS[kind].shared:
         taken = {other.name: owner.name for owner in active for other in owner.offers.get(kind, ())}
+        for owner in active:
+            for other in owner.offers.get(kind, ()):
+                taken |= dict.fromkeys(KINDS[kind].addresses(other), owner.name)
     for offer in offers:
         try:
             problem = unusable(KINDS[kind], offer)
@@ -235,11 +238,12 @@ def _offered(
             problem = f"looking at it raised {type(error).__name__}"
         if problem:
             raise WrongOffer(plugin.name, f"{hook} offers something unusable: {problem}", remedy)
-        if offer.name in taken:
-            raise NameTaken(
-                plugin.name,
-                f"{hook} offers {offer.name!r}, which {taken[offer.name]!r} offers already",
-                "Rename it, or switch one of the two plugins off.",
-            )
-        taken[offer.name] = plugin.name
+        for name in (offer.name, *KINDS[kind].addresses(offer)):
+            if name in taken:
+                raise NameTaken(
+                    plugin.name,
+                    f"{hook} offers {name!r}, which {taken[name]!r} offers already",
+                    "Rename it, or switch one of the two plugins off.",
+                )
+            taken[name] = plugin.name
     return list(offers)

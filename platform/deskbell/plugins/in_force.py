@@ -18,6 +18,7 @@ import structlog
 from deskbell.contracts import (
     Bot,
     ChannelType,
+    Dialect,
     EscalationRule,
     HandOver,
     Job,
@@ -49,7 +50,7 @@ RULE_S = 1.0
 OBSERVER_S = 5.0
 _RECORD_OF = {"on_note": "message"}  # a note is stored as a message; where it was written tells them apart
 
-Offer = TypeVar("Offer", Route, Job, Queue)
+Offer = TypeVar("Offer", Route, Job, Queue, Dialect)
 
 
 @dataclass(frozen=True)
@@ -80,6 +81,7 @@ class InForce:
         message_kinds: By name.
         filters, rules: In the order in which they are asked.
         routes, jobs, queues: With the door each is asked through; queues by their name in the outbox.
+        dialects: With a door that is given what to call first, and then its arguments.
         observed: What any plugin wants to hear of: of ``message``, ``participant``, ``case``.
         generation: Rises whenever any of these changes.
     """
@@ -113,6 +115,7 @@ class InForce:
         self.routes: Sequence[Asked[Route]] = ()
         self.jobs: Sequence[Asked[Job]] = ()
         self.queues: Mapping[str, Asked[Queue]] = {}
+        self.dialects: Sequence[Asked[Dialect]] = ()
         self.generation = 0
         self._chain: tuple[Door, ...] = ()
         self._rules: tuple[Door, ...] = ()
@@ -182,6 +185,22 @@ class InForce:
         self.queues = {
             queue_name(asked.plugin.name, asked.offer.name): asked for asked in self._asked("queues", "queue")
         }
+        self.dialects = tuple(
+            Asked(
+                plugin,
+                offer,
+                self._door(
+                    plugin,
+                    f"dialect {offer.name}",
+                    offer.name,
+                    _call,
+                    offer.deadline_s,
+                    offer,
+                    answers=(DeskbellError,),
+                ),
+            )
+            for plugin, offer in offered("dialects")
+        )
         self.generation += 1
 
     def _asked(self, kind: str, what: str, **more: Any) -> Iterable[Asked[Any]]:
@@ -344,6 +363,10 @@ class InForce:
             raise Invalid(f"metadata does not fit the kind {kind}: {error}", kind=kind) from None
         except Exception as error:  # a __post_init__ that raises something else
             raise Invalid(f"metadata does not fit the kind {kind}.", kind=kind) from error
+
+
+def _call(function: Callable[..., Any], *arguments: Any) -> Any:
+    return function(*arguments)
 
 
 _UNSAID = object()

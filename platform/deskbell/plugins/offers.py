@@ -11,8 +11,10 @@ from typing import Any
 import msgspec
 
 from deskbell.contracts import (
+    Alias,
     Bot,
     ChannelType,
+    Dialect,
     EscalationRule,
     Job,
     MessageKind,
@@ -26,6 +28,7 @@ from deskbell.plugins.found import NAME
 
 # Below /plugins/<name>/ these are the platform's.
 RESERVED_PATHS = ("enable", "disable", "dead", "replay")
+RESERVED_ADDRESSES = ("/api/v1/ws", "/api/v1/health/live", "/api/v1/health/ready")
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 _PART = re.compile(r"<[a-z_][a-z0-9_]*>|[A-Za-z0-9._~-]+")
 WHO = ("anybody", "user", "staff", "supervisor", "admin")
@@ -36,7 +39,7 @@ class Kind:
     """Objects of this type, whose methods take so many arguments.
 
     ``runs``: the one of its methods that may be run in a thread. ``shared``: their names are unique over
-    all plugins, not just within one.
+    all plugins, not just within one; so are their ``addresses``.
     """
 
     type: type[Any]
@@ -44,6 +47,15 @@ class Kind:
     ordered: bool = False
     runs: str = ""
     shared: bool = True
+    addresses: Callable[[Any], list[str]] = lambda offer: []
+
+
+def _addresses(offer: Dialect) -> list[str]:
+    """Where a dialect is found, a name in a path being a blank."""
+    found = [f"WS {path}" for path in offer.sockets]
+    found += [f"{alias.method} {alias.path}" for alias in offer.aliases]
+    found += [f"GET {offer.health}"] if offer.health else []
+    return [re.sub("<[^>]*>", "<>", address) for address in found]
 
 
 KINDS: dict[str, Kind] = {
@@ -55,6 +67,11 @@ KINDS: dict[str, Kind] = {
     "routes": Kind(Route, {"handler": 1}, runs="handler", shared=False),
     "jobs": Kind(Job, {"handler": 1}, runs="handler", shared=False),
     "queues": Kind(Queue, {"handler": 1}, runs="handler", shared=False),
+    "dialects": Kind(
+        Dialect,
+        {"welcome": 1, "receive": 2, "tell": 1, "refuse": 2, "refuse_request": 1, "health_answer": 1},
+        addresses=_addresses,
+    ),
 }
 
 
@@ -183,6 +200,37 @@ def _queue(offer: Queue) -> str:
     return next((problem for problem in wrong if problem), "")
 
 
+def _dialect(offer: Dialect) -> str:
+    for name in ("welcome", "receive"):
+        if not inspect.iscoroutinefunction(getattr(offer, name)):
+            return f"its {name} is not async"
+    if inspect.iscoroutinefunction(offer.tell):
+        return "its tell is async; it puts into words what it is given, and waits for nothing"
+    if offer.frames is not None:
+        try:
+            msgspec.json.Decoder(offer.frames)
+        except TypeError as error:
+            return f"its frames cannot be told apart: {error}"
+    for alias in offer.aliases:
+        if not isinstance(alias, Alias) or alias.method not in METHODS or alias.who not in ("anybody", "user"):
+            return f"{alias!r} is no Alias that can be used"
+        for what, kind in (("body", alias.body), ("query", alias.query)):
+            if kind is not None and not _is_struct(kind):
+                return f"the {what} of its {alias.method} {alias.path} is {kind!r}, not a msgspec.Struct"
+        if not inspect.iscoroutinefunction(alias.handler):
+            return f"the handler of its {alias.method} {alias.path} is not async"
+    paths = [*offer.sockets, *(alias.path for alias in offer.aliases), *([offer.health] if offer.health else [])]
+    for path in paths:
+        parts = path.split("/")[1:] if isinstance(path, str) and path.startswith("/api/") else [""]
+        if not all(_PART.fullmatch(part) for part in parts):
+            return f"its address {path!r} is none: it begins with /api/, and a part is plain text or <name>"
+        if path in RESERVED_ADDRESSES:
+            return f"its address {path!r} is the platform's"
+    if len(set(_addresses(offer))) < len(paths):
+        return "it has two things at one address"
+    return _positive(offer.deadline_s, "deadline_s")
+
+
 def _positive(value: Any, key: str) -> str:
     return "" if isinstance(value, int | float) and value > 0 else f"its {key} is {value!r}; it must be above 0"
 
@@ -193,4 +241,5 @@ _CHECKS: dict[type[Any], Callable[[Any], str]] = {
     Route: _route,
     Job: _job,
     Queue: _queue,
+    Dialect: _dialect,
 }

@@ -392,6 +392,10 @@ class SocketProtocol(WebSocketsSansIOProtocol):
             if self._outbound is not None:
                 self._outbound.also_written(len(pong))
 
+    def handle_pong(self, event: Frame) -> None:
+        if self._outbound is not None and self._outbound.on_pong is not None:
+            self._outbound.on_pong()
+
     def handle_close(self, event: Frame) -> None:
         super().handle_close(event)
         self._over(self.conn.close_rcvd.code if self.conn.close_rcvd is not None else 1005)

@@ -67,15 +67,17 @@ def clip_reason(reason: str) -> str:
 
 
 def payloads(frames: bytes) -> Iterator[bytes]:
-    """Take prepared text frames apart again: one payload per frame, in order."""
+    """Take prepared frames apart again: the payload of each text frame, in order."""
     at = 0
     while at < len(frames):
+        is_text = frames[at] & 0x0F == Opcode.TEXT
         size, at = frames[at + 1], at + 2
         if size == 126:
             size, at = int.from_bytes(frames[at : at + 2], "big"), at + 2
         elif size == 127:
             size, at = int.from_bytes(frames[at : at + 8], "big"), at + 8
-        yield frames[at : at + size]
+        if is_text:
+            yield frames[at : at + size]
         at += size
 
 
@@ -137,6 +139,7 @@ class Outbound:
         "_write",
         "_written",
         "close_code",
+        "on_pong",
     )
 
     def __init__(
@@ -161,6 +164,8 @@ class Outbound:
         self._paced: list[tuple[int, int]] = []  # requested data that may still wait, as [start, end) of _written
         self.close_code: int | None = None
         """Why the socket ended: our code, the peer's, or 1006 when it broke; None while it lives."""
+        self.on_pong: Callable[[], None] | None = None
+        """Called with each answer to a ping of ours: a sign of life of clients whose protocol has no word for it."""
         handle.attach(self)
 
     def write(self, frame: bytes) -> bool:

@@ -12,13 +12,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections import deque
-from collections.abc import Callable, MutableMapping
-from typing import Any, cast
+from collections.abc import Callable
 
 import msgspec
 import structlog
-from quart import Response, Websocket, abort
+from quart import Websocket
 
 from deskbell.actions import access, cases, messages, people, presence, reads, turns
 from deskbell.actions.access import Place
@@ -27,127 +25,42 @@ from deskbell.errors import (
     DeskbellError,
     Invalid,
     LimitReached,
-    RateLimited,
-    Revoked,
-    Temporary,
     Unauthenticated,
     Unavailable,
 )
 from deskbell.hub import Connection, Subscription
-from deskbell.ids import ConnectionId, RoomId, new_id
+from deskbell.ids import RoomId
 from deskbell.model.records import Actor, Message
+from deskbell.server import line
 from deskbell.server.edge import Edge
-from deskbell.server.inbound import queued, reading_of, take_credentials
-from deskbell.server.outbound import Outbound, outbound_for, prepare
-from deskbell.store import rooms
+from deskbell.server.line import Line, text_of
+from deskbell.server.outbound import Outbound, prepare
 from deskbell.store.database import StoreError
-from deskbell.volatile.limits import address_prefix
 from deskbell.wire import commands, frames
-from deskbell.wire.close_codes import CloseCode, at_login
+from deskbell.wire.close_codes import CloseCode
 from deskbell.wire.commands import Ref
 
 log = structlog.get_logger(__name__)
 
 
 async def serve(edge: Edge, websocket: Websocket) -> None:
-    """One socket, from its handshake to its end."""
-    origin = websocket.headers.get("Origin")
-    scope: Any = websocket.scope
-    credentials = take_credentials(scope)
-    if edge.draining:
-        await _refuse(websocket, 503, "This instance is stopping. Connect again.")
-        return
-    if not await edge.origin_allowed(origin):
-        await _refuse(websocket, 403, "This page's origin is not on any site's list.")
-        return
-    neighbourhood = address_prefix((scope.get("client") or ["local"])[0])
-    if not edge.arriving.enter(neighbourhood):
-        await _refuse(websocket, 429, "Too many sockets from here are still waiting to log in.")
-        return
-    arriving = True
-    socket: Socket | None = None
-    try:
-        await websocket.accept()
-        edge.opened += 1
-        out = outbound_for(scope, websocket.send, _closer(websocket))
-        socket = Socket(edge, websocket, out, origin)
-        actor = await socket.authenticate(credentials.token, credentials.ticket)
-        edge.arriving.leave(neighbourhood)
-        arriving = False
-        if actor is not None and await socket.welcome(actor):
-            await socket.receive()
-        await out.wait_closed()
-    finally:
-        if arriving:
-            edge.arriving.leave(neighbourhood)
-        if socket is not None:
-            edge.closed[socket.close_code] += 1
-            socket.ended()
+    """One socket of v1, from its handshake to its end."""
+
+    def make(websocket: Websocket, out: Outbound, origin: str | None) -> Line:
+        return Socket(edge, websocket, out, origin)
+
+    await line.serve(edge, websocket, make)
 
 
-async def _refuse(websocket: Websocket, status: int, sentence: str) -> None:
-    """Answer the handshake with an HTTP error instead of an upgrade."""
-    abort(Response(sentence, status=status, content_type="text/plain; charset=utf-8"))
-
-
-def _closer(websocket: Websocket) -> Any:
-    async def close(code: int, reason: str) -> None:
-        await websocket.close(code, reason)
-
-    return close
-
-
-class Socket:
-    """An accepted socket. ``connection`` exists once it is known who is there."""
+class Socket(Line):
+    """A socket on which v1 is spoken."""
 
     def __init__(self, edge: Edge, websocket: Websocket, out: Outbound, origin: str | None) -> None:
-        self._edge = edge
-        self._ports = edge.ports
-        self._hub = edge.hub
-        self._websocket = websocket
-        self._out = out
-        self._origin = origin
-        self._id = ConnectionId(new_id())
-        self._connection: Connection | None = None
-        self._errors = 0
-        self._frames = float(edge.ports.settings.limits.frame_burst)
-        self._paced_at = 0.0
-        self._in_flight = 0
-        self._has_room = asyncio.Event()
-        self._has_room.set()
-        self._queue: deque[commands.AnyCommand] = deque()
-        self._worker: asyncio.Task[None] | None = None
+        super().__init__(edge, websocket, out, origin)
         self._paging: set[asyncio.Task[None]] = set()
         self._may_page = asyncio.Semaphore(edge.ports.settings.limits.in_flight_per_socket)
-        self._scope = cast("MutableMapping[str, Any]", websocket.scope)
-        self._reading = reading_of(self._scope)
-        self._listening = False
-        self._present = False
-        self._ref: Ref = None
-        self._loop = asyncio.get_running_loop()
 
     # arriving
-
-    async def authenticate(self, token: str | None, ticket: str | None) -> Actor | None:
-        """Who is there; None: they were told why not, and the socket is closing."""
-        ref: Ref = None
-        try:
-            if ticket is not None:
-                actor = await people.use_ticket(self._ports, ticket, self._origin)
-            else:
-                if token is None:
-                    token, ref = await self._first_frame()
-                    if token is None:
-                        return None
-                actor = await people.authenticate(self._ports, token)
-        except (Unauthenticated, Temporary) as error:
-            self._fail(error, ref, at_login(type(error)) or CloseCode.BAD_TOKEN)
-            return None
-        if not await self._edge.origin_allowed(self._origin, actor.tenant):
-            self._fail(Revoked("This page's origin is not on the list of this tenant's sites."), ref, CloseCode.REVOKED)
-            return None
-        self._ref = ref
-        return actor
 
     async def _first_frame(self) -> tuple[str | None, Ref]:
         timeout_s = self._ports.settings.server.auth_timeout_s
@@ -158,7 +71,7 @@ class Socket:
             self._fail(Unauthenticated(f"No auth frame within {timeout_s:g} s."), None, CloseCode.AUTH_TIMEOUT)
             return None, None
         try:
-            command = commands.decode(_text(frame), self._ports.settings.limits.frame_bytes)
+            command = commands.decode(text_of(frame), self._ports.settings.limits.frame_bytes)
         except DeskbellError as error:
             self._fail(error, error.details.get("ref"), CloseCode.PROTOCOL_ERROR)
             return None, None
@@ -167,24 +80,9 @@ class Socket:
             return None, None
         return command.token, command.ref
 
-    async def welcome(self, actor: Actor) -> bool:
-        """Take the socket in, and say so. False: there are too many of this user's already."""
+    async def _welcomed(self, connection: Connection, actor: Actor) -> None:
         settings = self._ports.settings
-        cap = settings.limits.connections_per_agent if actor.is_staff else settings.limits.connections_per_user
-        others = self._hub.connections_of(actor.tenant, actor.id)
-        if len(others) >= cap:
-            # Who has been silent longest makes room.
-            oldest = min(others, key=lambda other: other.heard_at)
-            oldest.out.write(_prepared(frames.Notice(code="too_many_connections", text="Opened elsewhere.")))
-            oldest.out.close(CloseCode.TOO_MANY_CONNECTIONS, "too many connections")
-            self._hub.remove(oldest)
-            self._ports.roll.leave(actor.tenant, actor.id, oldest.id)
-        heard = self._hub.silence_of(actor.tenant, actor.id, self._loop.time())
-        self._ports.tasks.start(presence.enrol(self._ports, actor, self._id, cap, heard), "enrol")
-        connection = Connection(self._id, actor, self._out, self._loop.time(), self._origin)
-        self._connection = connection
         limits = settings.limits
-        self._hub.add(connection)
         self._out.write(
             _prepared(
                 frames.Welcome(
@@ -205,15 +103,6 @@ class Socket:
                 )
             )
         )
-        try:
-            followed = {room: tip for room, tip, _ in await rooms.of_user(self._ports.db, actor.tenant, actor.id)}
-        except StoreError:
-            followed = {}  # the inbox is healed by GET /rooms; the socket is worth having anyway
-        self._hub.follow(actor.tenant, actor.id, followed)
-        # Not waited for: whoever counts over all instances may be slow to answer, or away.
-        self._ports.tasks.start(presence.entered(self._ports, actor.tenant, actor.id, followed), "entered")
-        self._present = True
-        return not self._out.closed
 
     @property
     def close_code(self) -> int:
@@ -222,75 +111,18 @@ class Socket:
 
     def ended(self) -> None:
         """The socket is gone. What it asked for before goes on to its end."""
-        connection = self._connection
         for task in self._paging:
             task.cancel()
-        if connection is None:
-            return
-        actor = connection.actor
-        followed = self._hub.rooms_of(actor.tenant, actor.id)
-        self._hub.remove(connection)
-        self._ports.roll.leave(actor.tenant, actor.id, self._id)
-        if self._present:
-            self._ports.tasks.start(presence.left(self._ports, actor.tenant, actor.id, followed), "left")
+        super().ended()
 
     # the loop
-
-    async def receive(self) -> None:
-        """Read frames until the socket ends; the server then cancels this.
-
-        Under our own server frames are handed over as they are read, once those are taken that came
-        before; the two queues on their way through Quart would cost as much as all the rest.
-        """
-        while not self._out.closed:
-            if self._reading is not None and not queued(self._scope) and self._reading.listen(self._take):
-                self._listening = True
-                await self._out.wait_closed()
-                return
-            if not self._take(await self._websocket.receive()):
-                await self._has_room.wait()
-
-    def _take(self, frame: str | bytes) -> bool:
-        """Begin with one frame; False: that is enough for now, :meth:`_done` says when to go on. Never raises."""
-        connection = self._connection
-        assert connection is not None
-        connection.heard_at = self._loop.time()
-        if not self._in_pace(connection.heard_at):
-            return True
-        try:
-            self._begin(frame)
-        except Exception:
-            log.exception("frame_failed", connection=self._id)
-            self._out.close(CloseCode.SERVER_ERROR, "server error")
-        if self._in_flight < self._ports.settings.limits.in_flight_per_socket:
-            return True
-        self._has_room.clear()
-        connection.reading = False
-        return False
-
-    def _in_pace(self, now: float) -> bool:
-        """Whether one frame more is within the socket's pace; else it is told so and closed."""
-        limits = self._ports.settings.limits
-        gained = (now - self._paced_at) * limits.frames_per_min / 60
-        self._frames = min(float(limits.frame_burst), self._frames + gained) - 1
-        self._paced_at = now
-        if self._frames >= 0:
-            return True
-        if not self._out.closed:
-            wait_ms = int(limits.frame_burst * 60_000 / limits.frames_per_min) + 1
-            slower = RateLimited("Too many frames.", retry_after_ms=wait_ms, rule="limits.frames_per_min")
-            self._fail(slower, None, CloseCode.RATE)
-        return False
 
     def _begin(self, frame: str | bytes) -> None:
         limits = self._ports.settings.limits
         try:
-            command = commands.decode(_text(frame), limits.frame_bytes, limits.json_depth)
+            command = commands.decode(text_of(frame), limits.frame_bytes, limits.json_depth)
         except DeskbellError as error:
-            self._errors += 1
-            self._error(error, error.details.get("ref"))
-            if self._errors > limits.errors_per_socket:
-                self._out.close(CloseCode.TOO_MANY_ERRORS, "too many errors")
+            self._misunderstood(error)
             return
         kind = type(command)
         if kind is commands.Ping:
@@ -298,39 +130,21 @@ class Socket:
             return
         if kind is commands.Pong:
             return
-        self._in_flight += 1
-        if kind is commands.Send and self._worker is None and self._send_now(command):  # type: ignore[arg-type]
-            return
-        self._queue.append(command)
-        if self._worker is None:
-            self._worker = self._loop.create_task(self._work(), name=f"socket {self._id}")
+        if kind is commands.Send and self._worker is None:
+            self._in_flight += 1
+            if self._send_now(command):  # type: ignore[arg-type]
+                return
+            self._in_flight -= 1
+        self._put(command)
 
-    def _done(self) -> None:
-        self._in_flight -= 1
-        if self._has_room.is_set() or self._in_flight >= self._ports.settings.limits.in_flight_per_socket:
+    async def _turn(self, command: commands.AnyCommand) -> None:
+        if isinstance(command, commands.Send):
+            await self._send(command)
             return
-        self._has_room.set()
-        if self._connection is not None:
-            self._connection.reading = True
-            self._connection.heard_at = self._loop.time()
-        if self._listening and self._reading is not None:
-            # Later, because this is called from inside what was begun.
-            self._loop.call_soon(self._reading.take_more)
-
-    async def _work(self) -> None:
-        """Do one command after the other, in the order they came."""
         try:
-            while self._queue:
-                command = self._queue.popleft()
-                if isinstance(command, commands.Send):
-                    await self._send(command)
-                    continue
-                try:
-                    await self._do(command)
-                finally:
-                    self._done()
+            await self._do(command)
         finally:
-            self._worker = None
+            self._done()
 
     async def _do(self, command: commands.AnyCommand) -> None:
         try:
@@ -590,17 +404,6 @@ class Socket:
 
     def _error(self, error: DeskbellError, ref: Ref, room: RoomId | None = None) -> None:
         self._out.write(_prepared(frames.error_frame(error, ref, room)))
-
-    def _fail(self, error: DeskbellError, ref: Ref, code: CloseCode) -> None:
-        """Say why, then close."""
-        self._error(error, ref)
-        self._out.close(code, error.code)
-
-
-def _text(frame: str | bytes) -> str:
-    if isinstance(frame, bytes):
-        raise Invalid("Frames are text, not binary.")
-    return frame
 
 
 def _prepared(frame: frames.Frame) -> bytes:

@@ -158,7 +158,7 @@ class Change:
         self._moved.add(room_id)
         return room.seq + 1
 
-    def _announce_message(self, message: Message, *, counts: bool = False) -> None:
+    def _announce_message(self, message: Message, what: str, *, counts: bool = False) -> None:
         self._events.append(
             Event(
                 self.tenant,
@@ -171,6 +171,7 @@ class Change:
                 counts=counts,
                 sender=message.sender.id,
                 mentions=tuple(message.mentions) if counts else (),
+                what=what,
             )
         )
 
@@ -325,7 +326,7 @@ class Change:
         )
         if kind != "system":
             self._active.add(room_id)
-        self._announce_message(message, counts=kind != "system")
+        self._announce_message(message, "created", counts=kind != "system")
         if "message" in self._observed:
             await self.leave_work("observe", room_id, {"hook": "message", "what": "created", "id": message.id})
         return message
@@ -350,7 +351,7 @@ class Change:
         )
         stored = await messages.by_id(self.tx, self.tenant, message.id)
         assert stored is not None
-        self._announce_message(stored)
+        self._announce_message(stored, what)
         if "message" in self._observed:
             await self.leave_work("observe", message.room, {"hook": "message", "what": what, "id": message.id})
         return stored

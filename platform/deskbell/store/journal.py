@@ -717,6 +717,7 @@ class _BatchWriter:
                 counts=counts,
                 sender=command.sender.id,
                 mentions=tuple(command.mentions),
+                what="created",
             )
         )
         if counts and room.owner_kind:

@@ -18,7 +18,8 @@ class Event(msgspec.Struct, frozen=True, array_like=True):
     change took in its room, 0 for what is ephemeral. ``born`` is the ``seq`` of the message that
     the frame holds, for those who may only see what came after they joined. ``counts`` says that
     it is a new message which raises the unread count of all but its ``sender``. ``owner_version``
-    is the fence of a bot's streamed text: who has seen a later one drops it.
+    is the fence of a bot's streamed text: who has seen a later one drops it. ``what`` is what happened to
+    a message, for protocols that have a word for it: ``created``, ``edited``, …; empty where it is not known.
     """
 
     tenant: TenantId
@@ -32,3 +33,4 @@ class Event(msgspec.Struct, frozen=True, array_like=True):
     sender: str = ""
     mentions: tuple[str, ...] = ()
     owner_version: int = 0
+    what: str = ""

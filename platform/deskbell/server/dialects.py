@@ -1,0 +1,509 @@
+"""The addresses of dialects: their sockets, their HTTP aliases, their health.
+
+Which there are follows the plugins that are active now, so one that is switched on or off while the desk runs
+comes and goes without a restart. A socket of a dialect is let in, counted, heard and seen out by
+:mod:`deskbell.server.line`, as one of v1 is. Nothing a dialect does reaches its caller: raising and being late are
+answered in its own words.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import re
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import msgspec
+import structlog
+from quart import Quart, Request, Response, Websocket, g, request, websocket
+from werkzeug.exceptions import HTTPException
+
+from deskbell.actions import access, operations
+from deskbell.contracts import Acting, Alias, Answer, Dialect, Frames, RouteRequest, Vitals
+from deskbell.errors import (
+    DeskbellError,
+    Invalid,
+    LimitReached,
+    NotFound,
+    TooDeep,
+    TooLarge,
+    Unauthenticated,
+    Unavailable,
+    UnknownType,
+)
+from deskbell.hub import Connection
+from deskbell.ids import ConnectionId, RoomId, TenantId
+from deskbell.model.records import Actor, PublicUser
+from deskbell.plugins import Asked, Fault
+from deskbell.plugins.door import where
+from deskbell.server import line
+from deskbell.server.auth import actor_of, address_of
+from deskbell.server.edge import Edge
+from deskbell.server.line import Line, text_of
+from deskbell.server.outbound import Outbound
+from deskbell.server.rest import errors
+from deskbell.server.voice import DialectVoice, as_json
+from deskbell.store.database import StoreError
+from deskbell.wire.close_codes import CloseCode
+from deskbell.wire.commands import Ref, check_depth
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class Spoken:
+    """A dialect that is active, and its voice."""
+
+    asked: Asked[Dialect]
+    voice: DialectVoice
+    understands: msgspec.json.Decoder[Any] | None
+
+    @property
+    def dialect(self) -> Dialect:
+        return self.asked.offer
+
+    async def ask(self, call: Callable[..., Awaitable[Any]], *arguments: Any) -> Any:
+        """What one of its functions answers.
+
+        Raises:
+            DeskbellError: It refuses, or fails at answering.
+        """
+        try:
+            return await self.asked.door.ask(call, *arguments)
+        except Fault as fault:
+            raise Unavailable("This cannot be done at the moment. It has been noted.") from fault
+
+
+@dataclass(frozen=True)
+class _Address:
+    """Where something of a dialect's is found. The more of it is plain text, the earlier it is looked at."""
+
+    method: str
+    pattern: re.Pattern[str]
+    blanks: int
+    spoken: Spoken
+    serves: Any
+
+    @classmethod
+    def of(cls, method: str, path: str, spoken: Spoken, serves: Any) -> _Address:
+        blank = re.compile(r"<([a-z_][a-z0-9_]*)>")
+        pattern = "".join(
+            f"(?P<{part}>[^/]+)" if number % 2 else re.escape(part) for number, part in enumerate(blank.split(path))
+        )
+        return cls(method, re.compile(pattern), pattern.count("(?P<"), spoken, serves)
+
+
+class Dialects:
+    """All dialects of an application, by address."""
+
+    def __init__(self, app: Quart, edge: Edge) -> None:
+        self._app = app
+        self._edge = edge
+        self._generation = -1
+        self._spoken: dict[int, Spoken] = {}
+        self._addresses: list[_Address] = []
+
+    def find(self, method: str, path: str) -> tuple[_Address, dict[str, str]] | None:
+        """What answers here; ``method`` is ``WS`` for a socket."""
+        host = self._edge.ports.plugins
+        if host.generation != self._generation:
+            self._generation = host.generation
+            self._settle(host.dialects)
+        for address in self._addresses:
+            if address.method == method and (match := address.pattern.fullmatch(path)) is not None:
+                return address, match.groupdict()
+        return None
+
+    def _settle(self, dialects: Sequence[Asked[Dialect]]) -> None:
+        before, self._spoken = self._spoken, {}
+        found: list[_Address] = []
+        for asked in dialects:
+            dialect = asked.offer
+            spoken = before.get(id(dialect))
+            if spoken is None or spoken.asked.plugin is not asked.plugin:
+                understands = None if dialect.frames is None else msgspec.json.Decoder(dialect.frames)
+                spoken = Spoken(asked, DialectVoice(asked, self._edge.ports), understands)
+            self._spoken[id(dialect)] = spoken
+            found += [_Address.of("WS", path, spoken, dialect) for path in dialect.sockets]
+            found += [
+                _Address.of(alias.method, alias.path, spoken, alias)
+                for alias in dialect.aliases
+                if alias.claims is not None or not self._is_ours(asked, alias.method, alias.path)
+            ]
+            if dialect.health and not self._is_ours(asked, "GET", dialect.health):
+                found.append(_Address.of("GET", dialect.health, spoken, None))
+        self._addresses = sorted(found, key=lambda address: address.blanks)
+
+    def _is_ours(self, asked: Asked[Dialect], method: str, path: str) -> bool:
+        """Whether v1 has this address: nobody takes it away without saying which requests are theirs."""
+        try:
+            self._app.url_map.bind("").match(re.sub("<[^>]*>", "x", path), method)
+        except HTTPException:
+            return False
+        asked.door.fault(f"{method} {path} is an address of v1, and no claims says whose a request is: left out")
+        log.error("dialect_address_taken", plugin=asked.plugin.name, method=method, path=path)
+        return True
+
+    # sockets
+
+    async def socket(self, current: Websocket) -> bool:
+        """Serve a socket at a dialect's address; False: there is none at this one."""
+        found = self.find("WS", current.path)
+        if found is None:
+            return False
+        address, path = found
+
+        def make(accepted: Websocket, out: Outbound, origin: str | None) -> Line:
+            return DialectSocket(self._edge, accepted, out, origin, address.spoken, path)
+
+        await line.serve(self._edge, current, make)
+        return True
+
+    # HTTP
+
+    async def answer(self, current: Request) -> Response | None:
+        """Answer a request at a dialect's address; None: it is not a dialect's."""
+        found = self.find(current.method, current.path)
+        if found is None:
+            return None
+        address, path = found
+        spoken, alias = address.spoken, address.serves
+        if alias is None:
+            return await self._health(spoken)
+        try:
+            if alias.claims is not None and not await self._claimed(spoken, alias, path, current):
+                return None
+            asked = await self._understood(spoken, alias, path, current)
+            if alias.method == "GET":
+                answered = await spoken.ask(alias.handler, asked)
+            else:
+                answered = await self._seen_through(spoken, alias, asked)
+            return _response(answered if isinstance(answered, Answer) else Answer(200, answered))
+        except Exception as error:
+            return self._refused(spoken, errors.of_exception(error, f"{alias.method} {alias.path}"))
+
+    async def _claimed(self, spoken: Spoken, alias: Alias, path: Mapping[str, str], current: Request) -> bool:
+        """Whether a request at an address of v1's is the dialect's; in doubt it is v1's, which says what is wrong."""
+        assert alias.claims is not None
+        try:
+            asked = await self._understood(spoken, alias, path, current, body=False)
+            return await spoken.ask(alias.claims, asked) is True
+        except DeskbellError:
+            return False
+
+    async def _understood(
+        self, spoken: Spoken, alias: Alias, path: Mapping[str, str], current: Request, *, body: bool = True
+    ) -> RouteRequest:
+        actor: Actor | None = None
+        if alias.who == "user":
+            actor = await actor_of(self._edge, current)
+            g.tenant = actor.tenant
+        if any("\x00" in value for value in path.values()):
+            raise NotFound()
+        raw = await current.body
+        plugin = spoken.asked.plugin
+        return RouteRequest(
+            who=actor,
+            path=path,
+            body=_body(alias.body, raw, self._edge.ports.settings.limits.json_depth) if body else None,
+            query=_query(alias.query, current),
+            raw=raw,
+            headers={name.lower(): value for name, value in current.headers.items()},
+            address=address_of(current),
+            settings=self._edge.ports.plugins.settings_for(plugin, None if actor is None else actor.tenant),
+            _acting=None if actor is None else self._edge.desk.acting(partial(_same, actor)),
+        )
+
+    async def _seen_through(self, spoken: Spoken, alias: Alias, asked: RouteRequest) -> Any:
+        """Run to the end what changes something, whether or not its client still waits for the answer."""
+
+        async def outcome() -> Any:
+            try:
+                return await spoken.ask(alias.handler, asked)
+            except Exception as error:
+                return error
+
+        running = self._edge.ports.tasks.start(outcome(), "request")
+        if running is None:
+            raise Unavailable("This instance is stopping. Ask again.")
+        done = await asyncio.shield(running)
+        if isinstance(done, Exception):
+            raise done
+        return done
+
+    async def _health(self, spoken: Spoken) -> Response:
+        edge = self._edge
+        fitness = await operations.fitness(edge.ports, draining=edge.draining)
+        redis = not edge.ports.settings.bus.is_memory and not edge.ports.bus.degraded
+        try:
+            answered = spoken.dialect.health_answer(Vitals(fitness.ready, edge.hub.connection_count, redis))
+            return _response(answered)
+        except Exception as error:
+            spoken.asked.door.fault(f"health_answer: {where(error)}")
+            return errors.answer(Unavailable())
+
+    def _refused(self, spoken: Spoken, error: DeskbellError) -> Response:
+        try:
+            response = _response(spoken.dialect.refuse_request(error))
+        except Exception as fault:
+            spoken.asked.door.fault(f"refuse_request: {where(fault)}")
+            return errors.answer(error)
+        if error.retry_after_ms is not None and error.status in (429, 503):
+            response.headers["Retry-After"] = str(max(1, math.ceil(error.retry_after_ms / 1000)))
+        if isinstance(error, Unauthenticated):
+            response.headers["WWW-Authenticate"] = 'Bearer realm="deskbell"'
+        return response
+
+
+def _same(actor: Actor) -> Actor:
+    return actor
+
+
+def _response(answered: Answer) -> Response:
+    return Response(as_json(answered.body), status=answered.status, content_type="application/json")
+
+
+def _body(kind: Any, raw: bytes, max_depth: int) -> Any:
+    """The body as its Struct; none at all is an empty object.
+
+    Raises:
+        Invalid, TooDeep: It is not what the address takes.
+    """
+    if kind is None:
+        return None
+    try:
+        value = msgspec.json.decode(raw or b"{}")
+        check_depth(value, max_depth)
+        return msgspec.convert(value, kind)
+    except RecursionError:
+        raise TooDeep(max_depth=max_depth) from None
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise Invalid(str(error)[:300], where="body") from None
+
+
+def _query(kind: Any, current: Request) -> Any:
+    if kind is None:
+        return None
+    try:
+        return msgspec.convert(dict(current.args.items()), kind, strict=False)
+    except msgspec.ValidationError as error:
+        raise Invalid(str(error)[:300], where="query") from None
+
+
+class _Session:
+    """See :class:`deskbell.Session`."""
+
+    def __init__(self, socket: DialectSocket, actor: Actor, path: Mapping[str, str], settings: Any, desk: Acting):
+        self._socket = socket
+        self.tenant: TenantId = actor.tenant
+        self.user: PublicUser = actor.public()
+        self.connection: ConnectionId = socket.id
+        self.path = path
+        self.state: dict[str, Any] = {}
+        self.settings = settings
+        self.desk = desk
+
+    @property
+    def following(self) -> Sequence[RoomId]:
+        return self._socket.following
+
+    async def follow(self, room: RoomId) -> None:
+        try:
+            await self._socket.follow(room)
+        except StoreError as error:
+            raise Unavailable() from error
+
+    def unfollow(self, room: RoomId) -> None:
+        self._socket.unfollow(room)
+
+    def say(self, frames: Frames) -> None:
+        self._socket.say(frames)
+
+
+class DialectSocket(Line):
+    """A socket on which a dialect is spoken."""
+
+    def __init__(
+        self,
+        edge: Edge,
+        current: Websocket,
+        out: Outbound,
+        origin: str | None,
+        spoken: Spoken,
+        path: Mapping[str, str],
+    ) -> None:
+        super().__init__(edge, current, out, origin)
+        self._spoken = spoken
+        self.voice = spoken.voice
+        self._path = path
+        self._session: _Session | None = None
+        self._coming: set[asyncio.Task[None]] = set()
+        self._may_come = asyncio.Semaphore(edge.ports.settings.limits.in_flight_per_socket)
+        out.on_pong = self._ponged
+
+    @property
+    def id(self) -> ConnectionId:
+        return self._id
+
+    @property
+    def following(self) -> Sequence[RoomId]:
+        return [] if self._connection is None else list(self._connection.rooms)
+
+    # arriving
+
+    async def _welcomed(self, connection: Connection, actor: Actor) -> None:
+        spoken, ports = self._spoken, self._ports
+        settings = ports.plugins.settings_for(spoken.asked.plugin, actor.tenant)
+        desk = self._edge.desk.acting(lambda: connection.actor)
+        self._session = _Session(self, actor, self._path, settings, desk)
+        if spoken.dialect.follows_all:
+            connection.joined = self._come_into
+        try:
+            self.say(await spoken.ask(spoken.dialect.welcome, self._session))
+        except DeskbellError as error:
+            self._fail(error, None, CloseCode.SERVER_ERROR if error.temporary else CloseCode.PROTOCOL_ERROR)
+
+    def _followed(self, rooms: Mapping[RoomId, int]) -> None:
+        if self._spoken.dialect.follows_all:
+            for room in rooms:
+                self._come_into(room)
+
+    def _come_into(self, room: RoomId) -> None:
+        task = self._loop.create_task(self._follow_quietly(room))
+        self._coming.add(task)
+        task.add_done_callback(self._coming.discard)
+
+    async def _follow_quietly(self, room: RoomId) -> None:
+        """Follow a room that nobody asked for."""
+        async with self._may_come:
+            try:
+                await self.follow(room)
+            except (DeskbellError, StoreError) as error:
+                log.info("room_not_followed", room=room, connection=self._id, reason=repr(error))
+                if not isinstance(error, NotFound | LimitReached):
+                    # It would be told of all its rooms but one, and could not know.
+                    self._out.close(CloseCode.RESYNC, "resync")
+
+    def ended(self) -> None:
+        """The socket is gone. What it asked for before goes on to its end."""
+        for task in self._coming:
+            task.cancel()
+        super().ended()
+
+    def _ponged(self) -> None:
+        if self._connection is not None:
+            self._connection.heard_at = self._loop.time()
+
+    # rooms
+
+    async def follow(self, room: RoomId) -> None:
+        """See :meth:`deskbell.Session.follow`."""
+        connection = self._connection
+        if connection is None or self._out.closed:
+            return
+        if (known := connection.rooms.get(room)) is not None and not known.over:
+            return
+        most = self._ports.settings.limits.rooms_per_connection
+        if len(connection.rooms) >= most:
+            raise LimitReached(f"A socket follows {most} rooms at most.", max=most)
+        subscription = self._hub.begin(connection, room)
+        try:
+            place = await access.room_for(self._ports, connection.actor, room)
+            if subscription.over:
+                raise subscription.why
+            subscription.place = place
+            await self._hub.subscribe(
+                subscription, place.policy, place.member, since=None, epoch=None, ref=None, tip=place.room.seq
+            )
+        except BaseException:
+            if connection.rooms.get(room) is subscription:
+                self._hub.unsubscribe(connection, room)
+            raise
+
+    def unfollow(self, room: RoomId) -> None:
+        """See :meth:`deskbell.Session.unfollow`."""
+        if self._connection is not None:
+            self._hub.unsubscribe(self._connection, room)
+
+    # the loop
+
+    def _begin(self, frame: str | bytes) -> None:
+        if self._spoken.voice.silent:
+            self._out.close(CloseCode.DRAIN, "switched off")
+            return
+        try:
+            self._put(self._decoded(frame))
+        except DeskbellError as error:
+            self._misunderstood(error)
+
+    def _decoded(self, frame: str | bytes) -> Any:
+        """What a client says.
+
+        Raises:
+            Invalid, UnknownType, TooLarge, TooDeep: It is nothing the dialect knows.
+        """
+        text = text_of(frame)
+        limit = self._ports.settings.limits.frame_bytes
+        if len(text) > limit or len(text.encode("utf-8", "surrogatepass")) > limit:
+            raise TooLarge(f"A frame may hold {limit} bytes.", max_bytes=limit)
+        understands = self._spoken.understands
+        if understands is None:
+            raise UnknownType("Nothing is said here, only heard.")
+        try:
+            return understands.decode(text)
+        except RecursionError:
+            raise TooDeep(max_depth=self._ports.settings.limits.json_depth) from None
+        except msgspec.ValidationError as error:
+            known = "Invalid value" not in str(error) or "$." not in str(error)
+            raise (Invalid if known else UnknownType)(str(error)[:300]) from None
+        except (msgspec.DecodeError, UnicodeError) as error:
+            raise Invalid(f"This is not a JSON object in UTF-8: {error}"[:300]) from None
+
+    async def _turn(self, command: Any) -> None:
+        spoken = self._spoken
+        try:
+            self.say(await spoken.ask(spoken.dialect.receive, self._session, command))
+        except DeskbellError as error:
+            self._refuse(error, command)
+        except asyncio.CancelledError:
+            raise
+        except Exception:
+            log.exception("command_failed", type=type(command).__name__, connection=self._id)
+            self._refuse(DeskbellError(), command)
+        finally:
+            self._done()
+
+    # replies
+
+    def say(self, frames: Frames) -> None:
+        """Say something on this socket alone."""
+        if said := self._spoken.voice.prepared(frames):
+            self._out.write(said)
+
+    def _refuse(self, error: DeskbellError, frame: Any) -> None:
+        try:
+            said = self._spoken.dialect.refuse(error, frame)
+        except Exception as fault:
+            self._spoken.asked.door.fault(f"refuse: {where(fault)}")
+            said = {"type": "error", "code": error.code, "message": str(error)}
+        self.say(said)
+
+    def _error(self, error: DeskbellError, ref: Ref, room: RoomId | None = None) -> None:
+        self._refuse(error, None)
+
+
+def register(app: Quart, edge: Edge) -> None:
+    """Let dialects answer at their addresses, before v1 looks at them."""
+    dialects = Dialects(app, edge)
+
+    @app.before_websocket
+    async def speak() -> Response | None:
+        current: Websocket = websocket._get_current_object()  # type: ignore[attr-defined]
+        return Response() if await dialects.socket(current) else None
+
+    @app.before_request
+    async def answer() -> Response | None:
+        return await dialects.answer(request._get_current_object())  # type: ignore[attr-defined]
