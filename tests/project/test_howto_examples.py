@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 import pytest
 import yaml
+from websockets.asyncio.client import connect
 
 from deskbell import (
     Actor,
@@ -35,11 +36,12 @@ from deskbell import (
 )
 from deskbell.hookspecs import GROUP
 from deskbell.plugins import PluginHost
+from deskbell.testing.desk import Desk, Line
 
 HOWTO = Path(__file__).parents[2] / "docs" / "howto"
 FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 NAME = re.compile(r"^# (\w+)\.py$", re.MULTILINE)
-PAGES = ["write-a-channel-plugin.md", "write-a-moderation-filter.md", "write-a-bot.md"]
+PAGES = ["write-a-channel-plugin.md", "write-a-moderation-filter.md", "write-a-bot.md", "write-a-dialect.md"]
 VERA = PublicUser(UserId("v"), "visitor", "Vera")
 
 
@@ -161,3 +163,17 @@ async def test_the_observer_in_the_reference_is_told_of_messages(capsys: pytest.
     await found.observe("message", tenant="t", room="r", what="created", message=message)
 
     assert "m1" in capsys.readouterr().out
+
+
+async def test_the_dialect_speaks_as_the_page_says(tmp_path: Path) -> None:
+    async with Desk.open(
+        f"sqlite:///{tmp_path / 'desk.sqlite3'}", plugins={"acme": module("write-a-dialect.md")}
+    ) as desk:
+        maya = await desk.member("Maya")
+        room = await maya.group()
+        address = f"{desk.url.replace('http', 'ws', 1)}/api/v1/plain/{room}?token={maya.token}"
+        line = Line(await connect(address, proxy=None))
+        desk.lines.append(line)
+        await line.wait("hello", name="Maya")
+        await line.send({"type": "say", "text": "Good morning."})
+        assert await line.wait("heard") == {"type": "heard", "from": "Maya", "text": "Good morning."}
