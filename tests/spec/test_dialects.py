@@ -334,6 +334,7 @@ async def test_who_only_answers_pings_is_not_silent(tmp_path: Path) -> None:
     async with another(tmp_path, server={"heartbeat_s": 1.0, "silence_s": 2.0}) as desk:
         maya, _, room = await a_room(desk)
         line = await dial(maya, f"/api/mumble/{room}")
+        await line.wait("hello")
         [connection] = desk.application.edge.hub.connections_of(desk.tenant, maya.id)
         begun = connection.heard_at
         await desk.until(lambda: connection.heard_at > begun)
