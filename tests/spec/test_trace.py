@@ -9,6 +9,7 @@ import pytest
 import pytest_asyncio
 
 from deskbell import Allow, Rewrite, Submission, Verdict, hookimpl
+from deskbell.ids import RoomId
 from deskbell.testing.desk import Desk, Person, settings_for
 
 
@@ -70,6 +71,10 @@ async def test_a_message_tells_by_which_door_it_came(desk: Desk) -> None:
     tom, ana, room = await room_of(desk)
     sent = (await tom.post(f"/rooms/{room}/messages", {"content": "Hello"})).json()
     assert [step["door"] for step in (await trace(ana, sent["id"]))["steps"]] == ["rest"]
+    plugin = desk.application.edge.desk.acting_as(desk.tenant, tom.id)
+    acted = await plugin.send(RoomId(room), "For Tom")
+    await plugin.edit(acted.id, "Still for Tom")
+    assert [step["door"] for step in (await trace(ana, acted.id))["steps"]] == ["plugin", "plugin"]
     maya = await desk.visitor()
     support = await maya.conversation()
     async with maya.line() as line:

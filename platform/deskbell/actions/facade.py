@@ -189,7 +189,7 @@ class _Acting:
             mentions=list(mentions),
             attachments=list(attachments),
         )
-        posted = await self._do(messages.post, room, draft)
+        posted = await self._do(messages.post, room, draft, messages.BY_PLUGIN)
         if isinstance(posted, Held):
             return Sent(posted.id, None, held=True)
         return Sent(posted.message.id, posted.message, duplicate=posted.duplicate)
@@ -198,7 +198,7 @@ class _Acting:
         return await self._do(messages.get, message)
 
     async def edit(self, message: MessageId, content: str) -> Message:
-        return await self._do(messages.edit, message, content)
+        return await self._do(messages.edit, message, content, door=messages.BY_PLUGIN.door)
 
     async def delete(self, message: MessageId) -> Message:
         return await self._do(messages.delete, message)

@@ -84,6 +84,7 @@ class Arrival:
 
 BY_SOCKET = Arrival()
 BY_REST = Arrival("rest")
+BY_PLUGIN = Arrival("plugin")
 
 
 def request_hash(draft: Draft) -> bytes:

@@ -22,7 +22,7 @@ from deskbell.store import traces
 class Step:
     """One thing that happened to a message.
 
-    ``what``: ``posted``, ``approved``, ``edited`` or ``deleted``. ``door``: ``socket``, ``rest``, ``bot``,
+    ``what``: ``posted``, ``approved``, ``edited`` or ``deleted``. ``door``: ``socket``, ``rest``, ``plugin``, ``bot``,
     ``platform``, or the name of a dialect or connector. ``decisions``: what filters said, beyond letting it
     pass. ``original``: the text as it was written, where filters made another of it.
     """
