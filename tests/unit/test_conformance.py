@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import pytest
 from click.testing import CliRunner
 
 from deskbell.cli import main
+from deskbell.hookspecs import GROUP
 from deskbell.testing.conformance import CHECKS, NoPlugin, Report, Result, check, suite
 
 FOLDER = Path(__file__).parents[1] / "data" / "broken_plugins"
@@ -48,6 +50,7 @@ MEANT = {
     "shows_its_secret": "redaction",
     "stays_alive": "unload",
 }
+BUNDLED = ["channels", "escalation", "faq", "moderation_words", "webhooks"]
 WORDS = {"moderation_words": {"block": ["casino"], "hold": ["lawyer"], "mask": ["damn"]}}
 
 
@@ -120,12 +123,18 @@ def test_no_result_repeats_what_a_visitor_wrote_or_a_secret(examined: dict[str, 
     assert "axolotl" not in said
 
 
-@pytest.mark.parametrize("name", ["channels", "escalation", "moderation_words", "faq"])
+@pytest.mark.parametrize("name", BUNDLED)
 def test_the_bundled_plugins_keep_what_they_owe(name: str) -> None:
     (found,) = check(name, settings=WORDS)
 
     assert found.passed, [str(result) for result in found.failed]
     assert {result.check for result in found.results if result.outcome == "passed"} == set(CHECKS)
+
+
+def test_all_bundled_plugins_are_examined() -> None:
+    """One that was added is added here."""
+    announced = metadata.entry_points(group=GROUP)
+    assert sorted(BUNDLED) == sorted(entry.name for entry in announced if entry.dist and entry.dist.name == "deskbell")
 
 
 PATIENT = """
@@ -195,6 +204,14 @@ class Filter:
 def register_moderation_filters():
     return [Filter()]
 """
+
+
+def test_every_hook_there_is_can_be_examined() -> None:
+    """Whoever adds a hook says here how it is asked: in ``SUBJECTS``, or for an observer in ``CHANGES``."""
+    from deskbell.testing.conformance.subjects import CHANGES
+    from deskbell.testing.conformance.whole import HOOKS, SUBJECTS
+
+    assert {f"register_{kind}" for kind in SUBJECTS} | {f"on_{record}" for record in CHANGES} == set(HOOKS)
 
 
 def test_what_asks_for_a_thread_may_take_its_time(tmp_path: Path) -> None:

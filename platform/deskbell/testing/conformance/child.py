@@ -158,6 +158,10 @@ def main(ordered: str, lines_fd: str, stack_fd: str) -> None:
     def tell(line: Line) -> None:
         lines.write(msgspec.json.encode(line) + b"\n")
 
-    Child(order, tell, stack).run()
+    try:
+        Child(order, tell, stack).run()
+    except BaseException:
+        sys.stderr = sys.__stderr__  # the kit itself is at fault; its words are shown
+        raise
     here = (threading.main_thread(), threading.current_thread())
     tell(Line(threads=tuple(t.name for t in threading.enumerate() if not t.daemon and t not in here)))

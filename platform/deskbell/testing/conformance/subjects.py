@@ -221,19 +221,23 @@ class ObserverSubject(Subject):
     def __init__(self, hook: str, function: Callable[..., Any]) -> None:
         super().__init__(f"observer {hook}", function)
         self._record = hook.removeprefix("on_")
-        self.variants = _CHANGES[self._record]
+        self.context: Any = None
+        self.variants = CHANGES.get(self._record, ("created",))
         self._names = list(inspect.signature(function).parameters)
         self._told: dict[Said, Any] = {}
+
+    async def begin(self) -> None:
+        if self._record not in _RECORDS:
+            raise Unaskable(f"the kit does not know what an on_{self._record} is told")
 
     async def ask(self, what: Said, variant: str) -> Any:
         record = self._told.get(what)
         if record is None:
-            make: Any = {"message": inputs.message, "participant": inputs.participant, "case": inputs.case}
-            record = make[self._record](what, change=variant)
+            record = _RECORDS[self._record](what, change=variant)
         if what.again:
             self._told[what] = record
         given = {"tenant": inputs.TENANT, "room": what.room, "what": variant, self._record: record}
-        given["settings"] = self.settings
+        given |= {"settings": self.settings, "context": self.context}
         with self._lent(**{self._record: record}):
             return await _awaited(self.offer(**{name: given[name] for name in self._names}))
 
@@ -241,8 +245,15 @@ class ObserverSubject(Subject):
         return ""  # nobody looks at it
 
 
-_CHANGES: dict[str, tuple[str, ...]] = {
+_RECORDS: dict[str, Any] = {
+    "message": inputs.message,
+    "note": inputs.message,
+    "participant": inputs.participant,
+    "case": inputs.case,
+}
+CHANGES: dict[str, tuple[str, ...]] = {
     "message": ("created", "edited", "deleted", "reacted", "unreacted", "pinned", "unpinned"),
+    "note": ("created", "edited", "deleted"),
     "participant": ("joined", "left", "banned", "changed"),
     "case": (
         *("opened", "claimed", "transferred", "returned", "returned_to_bot", "resolved", "reopened", "snoozed"),

@@ -216,6 +216,8 @@ class Whole:
         observers = [ObserverSubject(hook, function) for hook, function in self.hooks.items() if hook.startswith("on_")]
         for each in (*subjects, *observers):
             each.settings = self.settings
+            if isinstance(each, ObserverSubject):
+                each.context = self.context
             if isinstance(each, QueueSubject):
                 each.left = self.context.left
         # Queues last: their work is what the others leave.

@@ -96,7 +96,7 @@ class QueueSubject(Subject):
     def __init__(self, label: str, offer: Any) -> None:
         super().__init__(label, offer)
         self.deadline_s = min(self.offer.deadline_s, MAX_DEADLINE_S)
-        self.left: Mapping[str, list[Mapping[str, Any]]] = {}
+        self.left: Mapping[str, list[tuple[Mapping[str, Any], Any]]] = {}
         self._items: dict[Said, QueueItem] = {}
 
     async def begin(self) -> None:
@@ -107,8 +107,8 @@ class QueueSubject(Subject):
         work = self.left[self.offer.name]
         item = self._items.get(what)
         if item is None:
-            payload = dict(work[len(what.text) % len(work)])
-            item = QueueItem(new_id(), inputs.TENANT, what.room, payload, 1, 8, inputs.NOW, self.settings)
+            payload, about = work[len(what.text) % len(work)]
+            item = QueueItem(new_id(), inputs.TENANT, what.room, dict(payload), 1, 8, inputs.NOW, self.settings, about)
         else:
             item = replace(item, attempt=item.attempt + 1)
         if what.again:
