@@ -35,6 +35,7 @@ MEANT = {
     "lets_everybody_in": "types",
     "answers_another_shape": "types",
     "forgets_to_say_done": "types",
+    "tells_a_string": "types",
     "blocks_the_loop": "blocking",
     "fragile": "hostile",
     "loses_itself": "large",
@@ -50,7 +51,7 @@ MEANT = {
     "shows_its_secret": "redaction",
     "stays_alive": "unload",
 }
-BUNDLED = ["channels", "escalation", "faq", "moderation_words", "webhooks"]
+BUNDLED = ["channels", "escalation", "faq", "moderation_words", "team_chat", "webhooks"]
 WORDS = {"moderation_words": {"block": ["casino"], "hold": ["lawyer"], "mask": ["damn"]}}
 
 

@@ -18,6 +18,7 @@ import msgspec
 
 from deskbell import hookspecs
 from deskbell.testing.conformance.context import Context
+from deskbell.testing.conformance.dialects import DialectSubject
 from deskbell.testing.conformance.inputs import SECRET_MARK
 from deskbell.testing.conformance.report import Result
 from deskbell.testing.conformance.source import Found
@@ -47,6 +48,7 @@ SUBJECTS: dict[str, tuple[str, type[Subject]]] = {
     "message_kinds": ("message kind", KindSubject),
     "routes": ("route", RouteSubject),
     "jobs": ("job", JobSubject),
+    "dialects": ("dialect", DialectSubject),
     "queues": ("queue", QueueSubject),
 }
 _SECRET = re.compile(r"token|secret|passw|api_?key|credential", re.IGNORECASE)
