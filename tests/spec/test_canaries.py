@@ -8,6 +8,7 @@ who is not on its list is a leak; a canary that nobody on its list finds means t
 from __future__ import annotations
 
 import itertools
+import re
 import traceback
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
@@ -188,6 +189,8 @@ QUERIES: dict[str, list[str]] = {
         "?before=1000",
         "?after=0",
         *(f"?around={n}" for n in (1, 5)),
+        "?at=2020-01-01T00:00:00Z",
+        "?offset=1",
     ],
     "/api/v1/rooms/<room_id>/changes": ["?since=0", "?since=1", "?since=3", "?since=6"],
     "/api/v1/cases": [f"?view={view}" for view in ("mine", "queue", "bot", "all", "snoozed", "resolved")],
@@ -213,10 +216,20 @@ async def walk(world: World, person: Person) -> str:
         for chosen in itertools.product(*choices):
             path = rule.rule.removeprefix("/api/v1")
             for name, value in zip(sorted(rule.arguments), chosen, strict=True):
-                path = path.replace(f"<{name}>", value)
+                path = re.sub(rf"<(?:\w+:)?{name}>", value, path)
             assert "<" not in path, path
             for query in QUERIES.get(rule.rule, [""]):
                 await get(path + query)
+    # Where nobody else is: what somebody passes on to others, they have told them.
+    opened = await person.post("/rooms", {"channel_type": "group"})
+    alone = opened.json()["id"] if opened.status_code == 201 else world.home[person.name]
+    for message in world.ids["message_id"]:
+        for room in world.ids["room_id"]:
+            await get(f"/rooms/{room}/messages?around={message}")
+        for verb, body in (("forward", {"room": alone}), ("report", {"reason": "curious"})):
+            answer = await person.post(f"/messages/{message}/{verb}", body)
+            heard.append(f"{answer.status_code} {answer.headers} {answer.text}")
+    await get(f"/rooms/{alone}/messages")
     users = ",".join(one.id for one in world.people)
     await get(f"/presence?users={users}")
 
