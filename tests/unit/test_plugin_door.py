@@ -17,7 +17,7 @@ import structlog
 from deskbell.contracts import Allow, HandOver, Hold
 from deskbell.hookspecs import hookimpl
 from deskbell.ids import TenantId
-from deskbell.plugins import Door, Fault, Late, PluginHost, Resting, breaker
+from deskbell.plugins import Door, Fault, Late, PluginHost, Resting, breaker, watchdog
 from deskbell.plugins.breaker import Breaker
 from deskbell.plugins.door import STOPS_WITHIN_S
 from deskbell.plugins.found import Given
@@ -383,6 +383,36 @@ async def test_the_watchdog_names_who_holds_up_the_loop_and_where() -> None:
                 await asyncio.sleep(0.2)
         name, seconds, at = reports[0]
         assert name == "acme" and seconds >= 0.25 and at.startswith("blocks, test_plugin_door.py:")
+    finally:
+        guard.close()
+
+
+async def test_who_lets_a_library_hold_up_the_loop_is_named_for_it() -> None:
+    """The innermost frame is the library's; whose it is, is the plugin that called it."""
+    reports: list[tuple[str, float, str]] = []
+    guard = Watchdog(lambda module: "acme" if module == __name__ else None, lambda *report: reports.append(report))
+    guard.start()
+    try:
+        async with asyncio.timeout(PATIENCE_S):
+            while not reports:
+                threading.Event().wait(0.6)
+                await asyncio.sleep(0.2)
+        assert reports[0][2].startswith(
+            "test_who_lets_a_library_hold_up_the_loop_is_named_for_it, test_plugin_door.py:"
+        )
+    finally:
+        guard.close()
+
+
+async def test_who_holds_up_the_loop_for_a_moment_is_not_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watchdog, "BLOCKED_S", 1000.0)
+    reports: list[Any] = []
+    guard = Watchdog(lambda module: "acme" if module == __name__ else None, lambda *report: reports.append(report))
+    guard.start()
+    try:
+        blocks(0.6)
+        await asyncio.sleep(0.3)
+        assert reports == []
     finally:
         guard.close()
 
