@@ -21,6 +21,7 @@ from rich.table import Table
 from rich.text import Text
 
 from deskbell.cli_plugin import plugin
+from deskbell.cli_plugins import running
 from deskbell.config import (
     DEMO_PASSWORD,
     ConfigError,
@@ -376,6 +377,9 @@ def _list_plugins(config_file: Path | None, as_json: bool) -> None:
         table.add_row(item["name"], item["version"], f"[{colours[state]}]{state}[/]", offers, source, why)
     out.print(table)
     raise SystemExit(1 if any(item["state"] == "refused" for item in described) else 0)
+
+
+plugins.add_command(running)
 
 
 @plugins.command("enable", epilog=_examples("deskbell plugins enable moderation_words"))

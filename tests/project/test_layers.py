@@ -48,6 +48,7 @@ LAYERS: dict[str, int] = {
     "testing": 11,
     "bench": 12,
     "cli_plugin": 12,
+    "cli_plugins": 12,
     "cli": 13,
     "manual": 14,
     "__main__": 14,
@@ -67,7 +68,7 @@ FENCES: dict[str, tuple[str, ...]] = {
     "apscheduler": ("jobs",),
     "jwt": ("tokens",),
     "argon2": ("tokens",),
-    "click": ("cli", "cli_plugin", "bench", "manual"),
+    "click": ("cli", "cli_plugin", "cli_plugins", "bench", "manual"),
 }
 # The load and the peers of the benchmark are programs of their own; test support drives libraries by design.
 FREE = ("bench", "testing")

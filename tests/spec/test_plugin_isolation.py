@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
-from deskbell import Allow, BotEvent, HandOver, Say, Submission, Turn, hookimpl
+from deskbell import Allow, BotEvent, HandOver, Say, Submission, Turn, cli, hookimpl
 from deskbell.plugins import breaker
 from deskbell.testing.desk import Desk, Person, settings_for
 
@@ -109,6 +110,29 @@ async def test_a_filter_that_hangs_is_soon_not_waited_for(sqlite_url: str) -> No
         assert found["breakers"]["filter misbehaving"] == "open" and found["passed_over"] == 2
         assert found["times"]["filter misbehaving"]["count"] == breaker.LATE_TO_REST
         assert "late" in found["last_fault"] and "hunter2" not in str(found)
+
+
+async def test_the_command_line_shows_how_plugins_behave(sqlite_url: str) -> None:
+    settings = settings_for(sqlite_url, moderation={"timeout_s": 0.05})
+    async with Desk.open("", settings=settings, plugins={"bad": Misbehaving()}) as desk:
+        tom, kim = await desk.member("Tom"), await desk.agent("Kim", role="admin")
+        room = await tom.group()
+        for number in range(breaker.LATE_TO_REST + 2):
+            await tom.post(f"/rooms/{room}/messages", {"content": f"hang {number}"})
+
+        def said(token: str, url: str) -> tuple[int, str]:
+            done = CliRunner().invoke(cli.main, ["plugins", "running", "--url", url, "--token", token])
+            return done.exit_code, " ".join(done.output.split())
+
+        code, shown = await asyncio.to_thread(said, kim.token, desk.url)
+        assert code == 1  # something rests
+        assert "bad active" in shown and "5 faults, the last: filter misbehaving was late" in shown
+        assert "rests: filter misbehaving (open); 2 calls were not made" in shown
+        assert "filter misbehaving: 5 calls, p50" in shown
+        code, shown = await asyncio.to_thread(said, tom.token, desk.url)
+        assert code == 3 and "for admins" in shown
+        code, shown = await asyncio.to_thread(said, kim.token, "http://127.0.0.1:9")
+        assert code == 3 and "does not answer" in shown
 
 
 async def test_an_observer_that_fails_is_told_again_alone(sqlite_url: str) -> None:

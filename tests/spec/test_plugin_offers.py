@@ -164,7 +164,10 @@ async def test_register_message_kinds_adds_kinds_with_checked_metadata(sqlite_ur
 
 
 async def test_a_kind_may_be_for_some_roles_and_some_channel_types(sqlite_url: str) -> None:
-    kinds = [MessageKind(name="verdict", metadata=Size, who=("owner",), channel_types=("group",))]
+    kinds = [
+        MessageKind(name="verdict", metadata=Size, who=("owner",)),
+        MessageKind(name="plea", metadata=Size, channel_types=("group",)),
+    ]
     async with Desk.open(sqlite_url, plugins={"acme": Offering(kinds=kinds)}) as desk:
         tom, eve = await desk.member("Tom"), await desk.member("Eve")
         group = await tom.group(eve)
@@ -172,7 +175,9 @@ async def test_a_kind_may_be_for_some_roles_and_some_channel_types(sqlite_url: s
         assert (await tom.post(f"/rooms/{group}/messages", message)).status_code in (200, 201)
         assert (await eve.post(f"/rooms/{group}/messages", message)).json()["error"]["code"] == "kind_not_allowed"
         direct = await tom.group(eve, channel_type="direct")
-        refused = await tom.post(f"/rooms/{direct}/messages", message)
+        plea = {"content": "Not guilty", "kind": "plea"}
+        assert (await eve.post(f"/rooms/{group}/messages", plea)).status_code in (200, 201)
+        refused = await eve.post(f"/rooms/{direct}/messages", plea)
         assert refused.json()["error"]["code"] == "kind_not_allowed"
 
 
@@ -285,6 +290,19 @@ async def test_what_is_dead_is_listed_and_replayed_by_admins_of_its_tenant(datab
         await desk.until(lambda: handled == [2])
         assert (await kim.post("/plugins/acme/replay", {})).json() == {"replayed": 1}
         await desk.until(lambda: handled == [2, 1])
+
+
+async def test_a_queue_that_answers_nonsense_is_asked_again_and_the_work_kept(sqlite_url: str) -> None:
+    plugin = Offering(queues=[Queue(name="outside", handler=_nonsense, max_attempts=2, backoff_base_s=0.01)])
+    async with Desk.open(sqlite_url, plugins={"acme": plugin}, jobs={"tick_s": 0.05}) as desk:
+        await plugin.enqueue(desk, order=1)
+        db = desk.application.ports.db
+        await desk.until(lambda: db.fetchval("SELECT count(*) FROM outbox WHERE status = 'dead'"))
+        assert "answered with a str" in await db.fetchval("SELECT last_error FROM outbox WHERE status = 'dead'")
+
+
+async def _nonsense(item: QueueItem) -> Any:
+    return "done"
 
 
 async def test_work_is_not_tried_in_vain_while_its_plugin_hangs(sqlite_url: str) -> None:
