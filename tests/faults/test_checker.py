@@ -783,7 +783,7 @@ def test_a_mark_acknowledged_over_rest_is_stored(tale: Tale) -> None:
 
 
 def test_a_mark_given_on_a_socket_may_be_lost_with_its_process(tale: Tale) -> None:
-    """It is written once a second."""
+    """It is written a little later, with those of others."""
     for _ in range(9):
         tale.joined()
     tale.answers(tale.calls("read", "m", seq=7, socket="ana.0#1"))

@@ -460,6 +460,8 @@ async def test_what_the_bus_loses_without_a_word_is_found_by_asking(
     added = await ana.post(f"/rooms/{room}/participants", {"user": eve.id})
     assert added.status_code in (200, 201), added.text
     async with eve.line() as e:
+        # Which rooms she is in is read after she was welcomed.
+        await house.there.until(lambda: room in house.there.application.edge.hub.rooms_of(house.there.tenant, eve.id))
         await a.says(room, "heard")
         await learns(t, room, "heard")
         await e.find(lambda f: f["type"] == "inbox" and f["room"] == room and f["unread"] == 1)

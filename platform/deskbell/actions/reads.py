@@ -1,8 +1,8 @@
-"""How far everybody has read: high-water marks, gathered here and written once a second.
+"""How far everybody has read: high-water marks, written as they come, what comes meanwhile together.
 
 A mark moves only up, and never past the room's tip; what is announced is what the store then holds,
-whatever was asked for. Marks take no ``seq`` and no lock; what is lost with the process is at most the
-last second's.
+whatever was asked for. Marks take no ``seq`` and no lock; what is lost with the process is what had not been
+written yet, some :data:`GATHER_S`.
 """
 
 from __future__ import annotations
@@ -25,7 +25,10 @@ from deskbell.wire import frames
 from deskbell.wire.events import Event
 
 log = structlog.get_logger(__name__)
-EVERY_S = 1.0
+GATHER_S = 0.02
+"""How long a mark waits for others. One write then serves them all, and who reads sees it at once all the same."""
+AGAIN_S = 1.0
+"""How long they wait where the store did not take them."""
 
 
 class Marks:
@@ -36,6 +39,7 @@ class Marks:
         self._moved: dict[tuple[TenantId, RoomId, UserId], tuple[int, int, bool]] = {}
         self._task: asyncio.Task[None] | None = None
         self._writing = asyncio.Lock()
+        self._some = asyncio.Event()
 
     def start(self) -> None:
         self._task = asyncio.create_task(self._run(), name="read-marks")
@@ -58,6 +62,7 @@ class Marks:
         before = self._moved.get(key, (0, 0, shown))
         # Who has read it has it: a read mark moves the other along.
         self._moved[key] = (max(before[0], read_seq), max(before[1], delivered_seq, read_seq), shown)
+        self._some.set()
 
     async def flush(self) -> None:
         """Write what has gathered, and announce it."""
@@ -78,11 +83,14 @@ class Marks:
 
     async def _run(self) -> None:
         while True:
-            await asyncio.sleep(EVERY_S)
+            await self._some.wait()
+            await asyncio.sleep(GATHER_S)
+            self._some.clear()
             try:
                 await self.flush()
             except StoreError as error:
                 log.warning("read_marks_wait", error=str(error))
+                await asyncio.sleep(AGAIN_S)
             except Exception:
                 log.exception("read_marks_failed")  # the next ones must not be lost with these
 
