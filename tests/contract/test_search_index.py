@@ -219,8 +219,9 @@ async def test_a_text_deleted_while_older_ones_are_indexed_does_not_come_back(po
             other = await Database.open(postgres_url, lock_timeout_ms=20_000)
             filling = asyncio.create_task(_outside(search_index.fill(other)))
             waits = "SELECT count(*) FROM pg_locks WHERE NOT granted"
-            while not await tx.fetchval(waits):
-                await asyncio.sleep(0.01)
+            async with asyncio.timeout(20):
+                while not await tx.fetchval(waits):
+                    await asyncio.sleep(0.01)
         assert await filling
         await other.close()
         assert await indexed(office.db, "kazoo") == 0
