@@ -5,10 +5,13 @@ Images are not built here, which needs a container engine; the README of ``docke
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 
 from deskbell.config import check_production, load
@@ -36,6 +39,42 @@ def test_the_instances_start_in_production_with_these_settings() -> None:
         assert loaded.settings.environment == "production"
         assert loaded.settings.bus.url.startswith("redis://")
         assert check_production(loaded.settings) == []
+
+
+def test_a_compose_client_understands_it(tmp_path: Path) -> None:
+    """Asked of whichever is installed; neither needs a container engine for that."""
+    written = (FOLDER / "compose.yaml").read_text(encoding="utf-8")
+    if _answers("docker", "compose", "version"):
+        client = ["docker", "compose"]
+    elif _answers("docker-compose", "version"):
+        # The one before knew neither a project's name nor files without a version.
+        client = ["docker-compose"]
+        written = 'version: "3.9"\n' + written.replace("name: deskbell\n", "", 1)
+    else:
+        pytest.skip("no compose client is installed")
+    file = tmp_path / "docker" / "compose.yaml"
+    file.parent.mkdir()
+    file.write_text(written, encoding="utf-8")
+    secrets = {"POSTGRES_PASSWORD": "word", "DESKBELL_SECRET": "k7Jw2mX9vQ4rT8yB3nL6pD1sF5hG0cZe"}
+    command = [*client, "-f", str(file), "config"]
+    understood = subprocess.run(
+        command, env={**os.environ, **secrets}, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert understood.returncode == 0, understood.stderr
+    services = yaml.safe_load(understood.stdout)["services"]
+    assert services.keys() == compose()["services"].keys()
+    assert services["deskbell-1"]["environment"]["DESKBELL_AUTH__SECRET"] == secrets["DESKBELL_SECRET"]
+    refused = subprocess.run(
+        command, env={**os.environ, "POSTGRES_PASSWORD": "word"}, capture_output=True, timeout=60, check=False
+    )
+    assert refused.returncode != 0, "it starts without a secret"
+
+
+def _answers(*command: str) -> bool:
+    try:
+        return subprocess.run(command, capture_output=True, timeout=60, check=False).returncode == 0
+    except OSError:
+        return False
 
 
 def test_a_container_is_given_longer_to_stop_than_a_drain_takes() -> None:
