@@ -40,8 +40,9 @@ from deskbell.server.outbound import prepare
 from deskbell.store import people, search, search_index, switches
 from deskbell.store.bell import Bell
 from deskbell.store.database import Database, StoreUnavailable
-from deskbell.store.journal import Journal, JournalSettings
+from deskbell.store.journal import Journal
 from deskbell.store.migrate import migrate, pending
+from deskbell.store.posting import JournalSettings
 from deskbell.tasks import Tasks
 from deskbell.tokens import Passwords, Tokens
 from deskbell.volatile.bus import Bus, MemoryBus

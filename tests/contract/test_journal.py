@@ -32,9 +32,9 @@ from deskbell.errors import (
 )
 from deskbell.ids import RoomId, new_id
 from deskbell.model.records import Actor
-from deskbell.store import journal as journals
+from deskbell.store import messages as stored_messages
 from deskbell.store.database import OutcomeUnknown as CutOff
-from deskbell.store.journal import JournalSettings, Outcome, Posted
+from deskbell.store.posting import JournalSettings, Outcome, Posted
 from deskbell.testing.office import Instance, Office, announced_messages, expecting
 from deskbell.wire.commands import Draft
 from deskbell.wire.events import Event
@@ -829,7 +829,7 @@ async def test_when_the_store_cannot_even_be_asked_the_outcome_is_unknown(
         raise CutOff("nobody answers")
 
     with monkeypatch.context() as patched:
-        patched.setattr(journals.messages, "by_client_id", away)
+        patched.setattr(stored_messages, "by_client_id", away)
         assert isinstance(await office.desk.post(ana, room, "Hi", client_id="one"), OutcomeUnknown)
     assert (await office.desk.sends(ana, room, "Hi", client_id="one")).duplicate
 

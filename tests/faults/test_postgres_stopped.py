@@ -7,8 +7,8 @@ import asyncio
 import pytest
 
 from deskbell.errors import DeskbellError, Unavailable
-from deskbell.store.journal import Posted
 from deskbell.store.migrate import migrate
+from deskbell.store.posting import Posted
 from deskbell.testing.desk import Desk
 from deskbell.testing.office import Office
 from deskbell.testing.sender import Sender

@@ -21,7 +21,7 @@ from deskbell.ids import MessageId, RoomId
 from deskbell.model.records import Actor, Message, Room
 from deskbell.ports import Ports
 from deskbell.store import rooms
-from deskbell.store.journal import Posted
+from deskbell.store.posting import Posted
 from deskbell.wire.commands import Draft
 
 

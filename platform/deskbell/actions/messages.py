@@ -50,7 +50,7 @@ from deskbell.plugins import Moderated
 from deskbell.ports import Ports
 from deskbell.store import messages, rooms, traces
 from deskbell.store.database import Queries, StoreError, StoreIntegrity
-from deskbell.store.journal import NewMessage, Outcome, Posted
+from deskbell.store.posting import NewMessage, Outcome, Posted
 from deskbell.wire.commands import Draft, check_depth
 
 PLATFORM_METADATA = frozenset({"turn", "sources", "choices", "event", "anchor_seq", "stopped", "forwarded"})

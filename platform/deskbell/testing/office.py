@@ -32,7 +32,8 @@ from deskbell.plugins import PluginHost
 from deskbell.ports import Ports
 from deskbell.store import people
 from deskbell.store.database import Database
-from deskbell.store.journal import Journal, JournalSettings, NewMessage, Outcome, Posted
+from deskbell.store.journal import Journal
+from deskbell.store.posting import JournalSettings, NewMessage, Outcome, Posted
 from deskbell.tasks import Tasks
 from deskbell.testing.desk import SECRET, FakeClock, ScriptedBot, _BotPlugin, _quick_hasher, settings_for
 from deskbell.tokens import Passwords, Tokens

@@ -52,7 +52,7 @@ from deskbell.server.rest.bodies import (
 )
 from deskbell.server.rest.conditions import IF_MATCH, PROMISED
 from deskbell.server.rest.routes import Ask, Routes
-from deskbell.store.journal import Posted
+from deskbell.store.posting import Posted
 from deskbell.wire.commands import MAX_NUMBER, ClientId, Draft
 
 MAX_CLIENT_ID = 128
