@@ -123,6 +123,7 @@ async def test_the_documents_own_frames_do_what_it_says(desk: Desk) -> None:
     await t.wait("typing_start", room_id=room, user_id=maya.id)
     await a.send({"type": "typing_stop", "room_id": room})
     await t.wait("typing_stop", room_id=room, user_id=maya.id)
+    assert not [frame for frame in a.frames if frame["type"].startswith("typing")], "nobody is told of themselves"
 
     await a.send({"type": "send_message", "room_id": room, "content": "And again."})
     second = (await t.said("And again."))["message"]
@@ -398,3 +399,47 @@ async def test_each_address_speaks_one_protocol(desk: Desk) -> None:
     assert (await chat.wait("error"))["code"] == "unknown_type"
     async with maya.line() as v1:
         assert (await v1.ask(json.loads(JOIN_ROOM)))["code"] == "unknown_type"
+
+
+async def test_two_instances_on_redis_are_one_chat(postgres_url: str, redis_url: str) -> None:
+    """Whichever instance a socket has reached, and whatever it speaks; health says that Redis is there."""
+    changes: dict[str, Any] = {"bus": {"url": redis_url}, "plugins": ON}
+    settings = settings_for(postgres_url, **changes)
+    async with Desk.open(postgres_url, settings=settings) as here, Desk.open(postgres_url, settings=settings) as there:
+        maya, tom, room = await a_pair(here)
+        a, t = await Chat.of(maya), await Chat.of(tom, there.url)
+        await a.joins(room)
+        await t.joins(room)
+        v1 = await Line.open(there.url, tom.token)
+        there.lines.append(v1)
+        await v1.subscribe(room)
+
+        await a.send({"type": "send_message", "room_id": room, "content": "over there"})
+        told = (await t.said("over there"))["message"]
+        await v1.hears(room, "over there")
+        await v1.says(room, "over here")
+        await a.said("over here")
+        await t.send({"type": "typing_start", "room_id": room})
+        await a.wait("typing_start", user_id=tom.id)
+        await t.send({"type": "mark_read", "room_id": room, "message_ids": [told["id"]]})
+        await a.wait("messages_read", user_id=tom.id, last_message_id=told["id"])
+        await a.send({"type": "edit_message", "message_id": told["id"], "content": "mended"})
+        await t.wait("message_edited")
+        await a.send({"type": "ban_user", "room_id": room, "user_id": tom.id})
+        await t.wait("removed_from_room", room_id=room)
+        await a.send({"type": "send_message", "room_id": room, "content": "CANARY"})
+        await a.said("CANARY")
+        assert "CANARY" not in t.texts()
+        body = (await there.http.get("/chat/health")).json()
+        assert (body["status"], body["redis_connected"]) == ("healthy", True)
+
+
+async def test_a_receipt_names_a_message_also_of_before_one_joined(desk: Desk) -> None:
+    """Clients know messages by id; the platform's marks are numbers."""
+    maya, tom, room = await a_pair(desk)
+    async with maya.line() as mine, tom.line() as theirs:
+        old = await mine.says(room, "said before anybody listened here")
+        chat = await Chat.of(maya)
+        await chat.joins(room)
+        await theirs.send({"type": "read", "room": room, "seq": old["seq"]})
+        await chat.wait("messages_read", user_id=tom.id, last_message_id=old["id"])

@@ -35,6 +35,7 @@ from deskbell import (
     ToldRoom,
     hookimpl,
 )
+from deskbell.hub import fan_out
 from deskbell.plugins import PluginHost
 from deskbell.testing.desk import Desk, Line, Person, settings_for
 from deskbell.wire.events import Event
@@ -192,8 +193,12 @@ async def test_register_dialects_brings_a_socket_of_ones_own(desk: Desk) -> None
         await line.wait("created", text="next", **{"in": "Theirs"})
 
 
-async def test_an_event_is_put_into_words_once_for_all_sockets_of_a_room(desk: Desk) -> None:
-    """However many listen; and not at all where none of the dialect does."""
+@pytest.mark.parametrize("slice_", [500, 2])
+async def test_an_event_is_put_into_words_once_for_all_sockets_of_a_room(
+    desk: Desk, slice_: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many listen, also where they are told in slices; and not at all where none of the dialect does."""
+    monkeypatch.setattr(fan_out, "SLICE", slice_)
     maya, tom, room = await a_room(desk)
     async with maya.line() as v1:
         lines = [await dial(tom, f"/api/mumble/{room}") for _ in range(4)]
