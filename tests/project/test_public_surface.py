@@ -60,6 +60,7 @@ PUBLIC = [
     "Queue",
     "QueueItem",
     "RateLimited",
+    "ReadMark",
     "Refused",
     "Retry",
     "Revision",

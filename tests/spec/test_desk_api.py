@@ -73,6 +73,7 @@ CALLS: dict[str, Callable[[Acting, RoomId, MessageId, UserId], Awaitable[object]
     "thread": lambda desk, room, message, user: desk.thread(message),
     "history": lambda desk, room, message, user: desk.history(room),
     "mark_read": lambda desk, room, message, user: desk.mark_read(room, 1),
+    "read_marks": lambda desk, room, message, user: desk.read_marks(room),
     "unread": lambda desk, room, message, user: desk.unread(room),
     "typing": lambda desk, room, message, user: desk.typing(room),
     "room_by_key": lambda desk, room, message, user: desk.room_by_key("group", str(room)),

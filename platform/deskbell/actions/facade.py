@@ -13,7 +13,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 from deskbell.actions import messages, people, presence, reads, rooms, support
 from deskbell.actions.messages import Held
 from deskbell.actions.reads import Marks
-from deskbell.contracts.desk import Acting, Excerpt, Presence, Revision, RoomEntry, Sent, Thread, Unread
+from deskbell.contracts.desk import Acting, Excerpt, Presence, ReadMark, Revision, RoomEntry, Sent, Thread, Unread
 from deskbell.errors import NotFound, OutcomeUnknown, Unavailable
 from deskbell.ids import MessageId, RoomId, TenantId, UserId, is_id
 from deskbell.model.records import Actor, Message, Participant, PublicUser, RoomState
@@ -241,6 +241,10 @@ class _Acting:
 
     async def mark_read(self, room: RoomId, seq: int) -> Unread:
         return Unread(*await self._do(_mark_read, self._marks, room, seq))
+
+    async def read_marks(self, room: RoomId, *, since: int = 0) -> Sequence[ReadMark]:
+        found = await self._do(reads.moves, room, since=since)
+        return [ReadMark(move.user, move.seq, move.at) for move in found]
 
     async def typing(self, room: RoomId, on: bool = True) -> None:
         await self._do(presence.typing, room, on=on)

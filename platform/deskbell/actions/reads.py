@@ -10,10 +10,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 import structlog
 
 from deskbell.actions import access
+from deskbell.clock import from_us
 from deskbell.ids import MessageId, RoomId, TenantId, UserId
 from deskbell.model.policy import Policy
 from deskbell.model.records import Actor, PublicUser
@@ -29,6 +31,7 @@ GATHER_S = 0.02
 """How long a mark waits for others. One write then serves them all, and who reads sees it at once all the same."""
 AGAIN_S = 1.0
 """How long they wait where the store did not take them."""
+MOVES = 1000
 
 
 class Marks:
@@ -37,6 +40,7 @@ class Marks:
     def __init__(self, ports: Ports) -> None:
         self._ports = ports
         self._moved: dict[tuple[TenantId, RoomId, UserId], tuple[int, int, bool]] = {}
+        self._timed: set[tuple[TenantId, RoomId]] = set()
         self._task: asyncio.Task[None] | None = None
         self._writing = asyncio.Lock()
         self._some = asyncio.Event()
@@ -55,29 +59,42 @@ class Marks:
             log.warning("read_marks_lost", error=str(error))
 
     def move(
-        self, tenant: TenantId, room: RoomId, user: UserId, *, read_seq: int = 0, delivered_seq: int = 0, shown: bool
+        self,
+        tenant: TenantId,
+        room: RoomId,
+        user: UserId,
+        *,
+        read_seq: int = 0,
+        delivered_seq: int = 0,
+        shown: bool,
+        timed: bool = False,
     ) -> None:
-        """Note a mark. ``shown``: the room's policy tells members about each other's."""
+        """Note a mark. ``shown``: the room's policy tells members about each other's; ``timed``: it keeps when."""
         key = (tenant, room, user)
         before = self._moved.get(key, (0, 0, shown))
         # Who has read it has it: a read mark moves the other along.
         self._moved[key] = (max(before[0], read_seq), max(before[1], delivered_seq, read_seq), shown)
+        if timed and read_seq:
+            self._timed.add((tenant, room))
         self._some.set()
 
     async def flush(self) -> None:
         """Write what has gathered, and announce it."""
         async with self._writing:
             moved, self._moved = self._moved, {}
+            timed, self._timed = self._timed, set()
             if not moved:
                 return
             marks = [Mark(*key, read, delivered) for key, (read, delivered, _) in moved.items()]
             try:
+                if noted := [mark for mark in marks if (mark.tenant, mark.room) in timed and mark.read_seq]:
+                    await rooms.note_moves(self._ports.db, noted, self._ports.clock.now_us())
                 await rooms.move_marks(self._ports.db, marks)
                 marks = await _stored(self._ports, marks)
             except (StoreError, asyncio.CancelledError):
                 # Marks of others are among them: whoever goes away must not take those along.
                 for key, (read, delivered, shown) in moved.items():
-                    self.move(*key, read_seq=read, delivered_seq=delivered, shown=shown)
+                    self.move(*key, read_seq=read, delivered_seq=delivered, shown=shown, timed=key[:2] in timed)
                 raise
         self._ports.bus.publish([_receipt(mark, moved[mark.tenant, mark.room, mark.user][2]) for mark in marks])
 
@@ -127,7 +144,12 @@ async def mark_read(ports: Ports, marks: Marks, actor: Actor, room_id: RoomId, s
     place = await access.room_for(ports, actor, room_id)
     if place.member is not None:
         marks.move(
-            actor.tenant, room_id, actor.id, read_seq=min(seq, place.room.seq), shown=receipts_shown(place.policy)
+            actor.tenant,
+            room_id,
+            actor.id,
+            read_seq=min(seq, place.room.seq),
+            shown=receipts_shown(place.policy),
+            timed=place.policy.receipts == "timed",
         )
         await marks.flush()
     return await rooms.unread(ports.db, actor.tenant, room_id, actor.id)
@@ -183,6 +205,33 @@ async def receipts(
         Receipt(user, max(read_seq, delivered_seq) >= message.seq, read_seq >= message.seq)
         for user, read_seq, delivered_seq in found
     ]
+
+
+@dataclass(frozen=True)
+class Move:
+    """Somebody has read up to ``seq``; ``at``: when, None where the room's policy does not keep that."""
+
+    user: UserId
+    seq: int
+    at: datetime | None
+
+
+async def moves(ports: Ports, actor: Actor, room_id: RoomId, *, since: int = 0) -> list[Move]:
+    """How far members have read, and when they got there: the moves to ``since`` and above, then where each is now.
+
+    Where members are not told of each other's marks, one's own alone.
+
+    Raises:
+        NotFound: See :func:`deskbell.actions.access.room_for`.
+    """
+    place = await access.room_for(ports, actor, room_id)
+    shown, tenant = receipts_shown(place.policy), actor.tenant
+    found = await rooms.read_moves(ports.db, tenant, room_id, since, MOVES)
+    now = await rooms.marks_of(
+        ports.db, tenant, room_id, 0, besides=None, bounded=False, only=None if shown else actor.id, limit=MOVES
+    )
+    told = [Move(user, seq, from_us(at)) for user, seq, at in found if shown or user == actor.id]
+    return told + [Move(user.id, read_seq, None) for user, read_seq, _ in now]
 
 
 async def unread(ports: Ports, actor: Actor) -> dict[RoomId, int]:

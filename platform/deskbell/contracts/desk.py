@@ -81,6 +81,15 @@ class Unread:
 
 
 @dataclass(frozen=True)
+class ReadMark:
+    """Somebody has read up to ``seq``; ``at``: when, None where the room's policy does not keep that."""
+
+    user: UserId
+    seq: int
+    at: datetime | None
+
+
+@dataclass(frozen=True)
 class Presence:
     """Whether somebody is here. ``status``: ``online``, ``away``, ``busy`` or ``offline``."""
 
@@ -226,6 +235,13 @@ class Acting(Protocol):
 
     async def mark_read(self, room: RoomId, seq: int) -> Unread:
         """Note that everything up to ``seq`` was read; what is left."""
+        ...
+
+    async def read_marks(self, room: RoomId, *, since: int = 0) -> Sequence[ReadMark]:
+        """How far members have read: where marks moved to ``since`` and above, and when, then where each is now.
+
+        The times are kept where the policy says ``receipts: timed``. Of the others' marks only where it shows them.
+        """
         ...
 
     async def typing(self, room: RoomId, on: bool = True) -> None:

@@ -85,13 +85,14 @@ class ToldTyping:
 class ToldRead:
     """Somebody has read up to ``seq``; ``message`` is the last message up to there, None where there is none.
 
-    Told to the others, where the room's policy shows receipts.
+    Told to the others, where the room's policy shows receipts. ``at``: when it is told.
     """
 
     room: RoomState
     user: UserId
     seq: int
     message: MessageId | None
+    at: datetime
 
 
 @dataclass(frozen=True)

@@ -356,7 +356,8 @@ class Socket(Line):
         if place.member is not None:
             shown = reads.receipts_shown(place.policy)
             if isinstance(command, commands.Read):
-                self._edge.marks.move(actor.tenant, room_id, actor.id, read_seq=command.seq, shown=shown)
+                timed = place.policy.receipts == "timed"
+                self._edge.marks.move(actor.tenant, room_id, actor.id, read_seq=command.seq, shown=shown, timed=timed)
             else:
                 self._edge.marks.move(actor.tenant, room_id, actor.id, delivered_seq=command.seq, shown=shown)
         if isinstance(command, commands.Read):

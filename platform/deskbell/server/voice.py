@@ -137,7 +137,7 @@ class DialectVoice:
                 receipt = _receipt.decode(event.frame)
                 known = self._births.get((receipt.room, receipt.read_seq))
                 if known is not None:
-                    self._pass(ToldRead(head, receipt.user, receipt.read_seq, known), to)
+                    self._pass(ToldRead(head, receipt.user, receipt.read_seq, known, self._ports.clock.now()), to)
                 elif receipt.read_seq:
                     self._ports.tasks.start(self._look_up(stream, receipt.user, receipt.read_seq, to), "receipt")
 
@@ -153,7 +153,8 @@ class DialectVoice:
             message = found[-1].id if found else None
         if head is not None:
             # Who has had to go meanwhile is not told.
-            self._pass(ToldRead(head, user, seq, message), [one for one in to if stream.room in one.rooms])
+            told = ToldRead(head, user, seq, message, self._ports.clock.now())
+            self._pass(told, [one for one in to if stream.room in one.rooms])
 
     def _pass(self, told: Told, to: Sequence[Connection]) -> None:
         said = self.tell(told)

@@ -221,7 +221,7 @@ async def marks_of(
     room: RoomId,
     seq: int,
     *,
-    besides: UserId,
+    besides: UserId | None,
     bounded: bool,
     only: UserId | None = None,
     limit: int = 50,
@@ -231,7 +231,7 @@ async def marks_of(
 
     ``besides``: its author. ``bounded``: the history of each begins with their joining. ``after`` continues a list.
     """
-    values: list[object] = [tenant, room, besides, after or _FIRST_ID, limit]
+    values: list[object] = [tenant, room, besides or _FIRST_ID, after or _FIRST_ID, limit]
     only_them = ""
     if bounded:
         values.append(seq)
@@ -257,6 +257,39 @@ class Mark:
     user: UserId
     read_seq: int
     delivered_seq: int
+
+
+async def note_moves(db: Queries, marks: Sequence[Mark], now_us: int) -> None:
+    """Note when read marks move. Called before :func:`move_marks`: what has moved is past."""
+    await db.execute(
+        "INSERT INTO read_moves (tenant_id, room_id, user_id, read_seq, moved_at)"
+        " SELECT p.tenant_id, p.room_id, p.user_id, LEAST(k.read_seq, r.seq), $5"
+        " FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::bigint[]) AS k(tenant_id, room_id, user_id, read_seq)"
+        " JOIN participants p ON p.tenant_id = k.tenant_id AND p.room_id = k.room_id AND p.user_id = k.user_id"
+        " JOIN rooms r ON r.tenant_id = k.tenant_id AND r.id = k.room_id"
+        " WHERE p.state = 'joined' AND LEAST(k.read_seq, r.seq) > p.last_read_seq"
+        " ON CONFLICT DO NOTHING",
+        [mark.tenant for mark in marks],
+        [mark.room for mark in marks],
+        [mark.user for mark in marks],
+        [mark.read_seq for mark in marks],
+        now_us,
+    )
+
+
+async def read_moves(
+    db: Queries, tenant: TenantId, room_id: RoomId, since: int, limit: int
+) -> list[tuple[UserId, int, int]]:
+    """The moves of marks to numbers from ``since`` on: who, how far, when in microseconds; in order of number."""
+    found = await db.fetch(
+        "SELECT user_id, read_seq, moved_at FROM read_moves"
+        " WHERE tenant_id = $1 AND room_id = $2 AND read_seq >= $3 ORDER BY read_seq, user_id LIMIT $4",
+        tenant,
+        room_id,
+        since,
+        limit,
+    )
+    return [(row["user_id"], row["read_seq"], row["moved_at"]) for row in found]
 
 
 async def move_marks(db: Queries, marks: Sequence[Mark]) -> None:
