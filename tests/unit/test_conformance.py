@@ -51,7 +51,7 @@ MEANT = {
     "shows_its_secret": "redaction",
     "stays_alive": "unload",
 }
-BUNDLED = ["channels", "escalation", "faq", "moderation_words", "team_chat", "webhooks"]
+BUNDLED = ["channels", "escalation", "faq", "moderation_words", "rides", "team_chat", "webhooks"]
 WORDS = {"moderation_words": {"block": ["casino"], "hold": ["lawyer"], "mask": ["damn"]}}
 
 
