@@ -132,6 +132,9 @@ async def test_each_message_was_read_when_the_mark_passed_it(desk: Desk) -> None
     page = (await rider.get(f"/messages/ride/{ride}")).json()["messages"]
     assert [message["readAt"] for message in page] == [at_first, at_third, at_third]
     assert second["id"] == page[1]["id"]
+    await driver.call("POST", f"/messages/{second['id']}/read")  # behind the mark: it does not move
+    kept = "SELECT count(*) FROM read_moves WHERE user_id = $1"
+    assert await desk.application.ports.db.fetchval(kept, driver.id) == 2
 
 
 async def test_the_documents_frames_do_what_it_says(desk: Desk) -> None:
@@ -221,6 +224,16 @@ async def test_a_first_message_may_open_the_ride_and_of_many_at_once_one_does(de
     assert len(page["messages"]) == 6
 
 
+async def test_who_is_neither_rider_nor_driver_is_in_no_ride(desk: Desk) -> None:
+    """Not even when somebody put them there: the role is looked at whenever they ask."""
+    rider, third = await party(desk, "Rita", "rider"), await desk.member("Mo")
+    office, ride = await desk.agent("Office"), f"ride-{new_id()}"
+    await office.group(rider, third, channel_type="ride", key=ride)
+    await sends(rider, ride)
+    assert (await third.get(f"/messages/ride/{ride}")).status_code == 404
+    assert (await rider.get(f"/messages/ride/{ride}")).status_code == 200
+
+
 async def test_a_message_is_taken_back_within_five_minutes(desk: Desk) -> None:
     rider, _, ride = await a_ride(desk)
     sent = await sends(rider, ride)
@@ -241,6 +254,15 @@ async def test_v1_keeps_its_own_addresses_in_all_other_rooms(desk: Desk) -> None
     assert (answer["deleted"], answer["room"]) == (True, room)
     missing = await rider.call("DELETE", f"/messages/{new_id()}")
     assert missing.json()["error"]["code"] == "not_found"
+
+
+async def test_a_page_of_a_site_may_ask(desk: Desk) -> None:
+    """A browser asks first whether it may; a page from elsewhere is told nothing it could use."""
+    asks = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "authorization,content-type"}
+    for origin, allowed in (("https://shop.example", "https://shop.example"), ("https://evil.example", None)):
+        answer = await desk.http.request("OPTIONS", "/messages/send", headers={"Origin": origin, **asks})
+        assert answer.is_success
+        assert answer.headers.get("Access-Control-Allow-Origin") == allowed
 
 
 async def test_pages_go_back_through_a_ride(desk: Desk) -> None:

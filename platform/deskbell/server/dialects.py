@@ -168,7 +168,7 @@ class Dialects:
         """Answer a request at a dialect's address; None: it is not a dialect's."""
         found = self.find(current.method, current.path)
         if found is None:
-            return None
+            return self._asked_before(current)
         address, path = found
         spoken, alias = address.spoken, address.serves
         if alias is None:
@@ -184,6 +184,13 @@ class Dialects:
             return _response(answered if isinstance(answered, Answer) else Answer(200, answered))
         except Exception as error:
             return self._refused(spoken, errors.of_exception(error, f"{alias.method} {alias.path}"))
+
+    def _asked_before(self, current: Request) -> Response | None:
+        """A browser's question whether its page may ask at all; who may is told by the headers of every answer."""
+        if current.method != "OPTIONS" or "Access-Control-Request-Method" not in current.headers:
+            return None
+        asked = self.find(current.headers["Access-Control-Request-Method"], current.path)
+        return None if asked is None else Response(status=204)
 
     async def _claimed(self, spoken: Spoken, alias: Alias, path: Mapping[str, str], current: Request) -> bool:
         """Whether a request at an address of v1's is the dialect's; in doubt it is v1's, which says what is wrong."""
