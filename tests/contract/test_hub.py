@@ -808,7 +808,8 @@ async def test_a_restored_store_is_found_out_by_its_tip(on_sqlite: Exchange) -> 
     assert line.connection.rooms == {}
 
 
-async def test_a_restored_store_is_found_out_by_a_heal(on_sqlite: Exchange) -> None:
+async def test_a_restored_store_is_found_out_by_a_heal(on_sqlite: Exchange, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(healing, "REORDER_S", 0.5)  # the hole is looked at after the store was restored
     ana, tom, room = await _room_of_two(on_sqlite)
     line = await on_sqlite.listener(tom, room)
     on_sqlite.lose(await on_sqlite.office.tip(room) + 1)
