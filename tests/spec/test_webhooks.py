@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -42,6 +42,8 @@ class Receiver:
     answers: list[bytes] = field(default_factory=list)
     got: list[Received] = field(default_factory=list)
     before_answer: Callable[[], Awaitable[None]] | None = None
+    never_done: bytes = b""
+    """Where given: it says this again and again, and never comes to an end."""
     _more: asyncio.Event = field(default_factory=asyncio.Event)
 
     @classmethod
@@ -67,6 +69,11 @@ class Receiver:
             self.got.append(Received(head[0].split()[1], headers, body))
             if self.before_answer is not None:
                 await self.before_answer()
+            with suppress(ConnectionError):
+                while self.never_done:
+                    writer.write(self.never_done)
+                    await writer.drain()
+                    await asyncio.sleep(0.05)
             writer.write(self.answers.pop(0) if self.answers else answer(204))
             await writer.drain()
             self._more.set()
@@ -283,6 +290,30 @@ async def test_a_public_name_that_leads_inside_is_not_followed(sqlite_url: str, 
         assert noted[0]["status"] is None
         assert "guard" in noted[0]["error"]
         assert receiver.got == []
+
+
+async def test_an_endpoint_that_never_comes_to_an_end_is_late_and_nobody_else_suffers(
+    sqlite_url: str, receiver: Receiver
+) -> None:
+    """The deadline is for the whole answer, not for each byte; and it is no fault of the plugin."""
+    async with Receiver.open() as endless:
+        both = [receiver.port, endless.port]
+        async with telling(sqlite_url, receiver, ports=both, timeout_s=0.4, max_attempts=2) as (desk, admin):
+            endless.never_done = b"HTTP/1.1 200 OK\r\nx: "
+            made = await endpoint(admin, endless, "message.created")
+            await endpoint(admin, receiver, "message.created")
+            ana, room = await room_of(desk)
+            for number in range(6):
+                await ana.post(f"/rooms/{room}/messages", {"content": f"Hello {number}"})
+
+            await receiver.gets(6)
+            async with asyncio.timeout(PATIENCE_S):
+                while len(tried := await log(admin, made)) < 12:
+                    await asyncio.sleep(0.05)
+            assert {entry["error"] for entry in tried} == {"no answer within 0.4 s"}
+            plugins = (await admin.get("/plugins")).json()["items"]
+            webhooks = next(found for found in plugins if found["name"] == "webhooks")
+            assert webhooks["faults"] == 0 and webhooks["breakers"]["queue deliveries"] == "closed"
 
 
 async def test_during_a_change_of_secrets_both_sign(sqlite_url: str, receiver: Receiver) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import binascii
 import hashlib
@@ -17,9 +18,8 @@ from ssrfguard.httpx import AsyncClient
 
 from deskbell import Case, Dead, Done, Message, Participant, QueueItem, Retry, __version__
 from deskbell_plugins.webhooks.endpoints import TEST_EVENT, Delivery, Endpoint, Endpoints, policy_of
+from deskbell_plugins.webhooks.settings import Settings
 
-READ_BYTES = 2_048
-"""How much of an answer is looked at: nothing, but a peer may wait for its end to be read."""
 LONGEST_WAIT_S = 24 * 3600.0
 
 Outcome = Done | Retry | Dead
@@ -63,21 +63,33 @@ class Sender:
         return Retry(error or f"HTTP {status}", after_s=wait_s)
 
     async def _post(
-        self, url: str, headers: dict[str, str], content: bytes, settings: Any
+        self, url: str, headers: dict[str, str], content: bytes, settings: Settings
     ) -> tuple[int | None, str, float | None]:
         """Status, why there is none, and after how many seconds the endpoint wants to be asked again."""
+        asking = asyncio.ensure_future(_answer(url, headers, content, settings))
         try:
-            async with (
-                AsyncClient(policy=policy_of(settings), timeout=settings.timeout_s, trust_env=False) as client,
-                client.stream("POST", url, content=content, headers=headers) as answer,
-            ):
-                async for _ in answer.aiter_raw(READ_BYTES):
-                    break
-                return answer.status_code, "", _retry_after(answer)
+            # httpx's own timeouts begin anew with each byte, and nothing can cut a look-up short: so it is left.
+            await asyncio.wait({asking}, timeout=settings.timeout_s)
+            if not asking.done():
+                return None, f"no answer within {settings.timeout_s:g} s", None
+            return asking.result()
         except SSRFGuardError as error:
             return None, f"refused by the guard: {error}"[:300], None
         except httpx.HTTPError as error:
             return None, f"{type(error).__name__}: {error}"[:300], None
+        finally:
+            asking.cancel()
+
+
+async def _answer(
+    url: str, headers: dict[str, str], content: bytes, settings: Settings
+) -> tuple[int, str, float | None]:
+    """What the endpoint says. Of its answer the head alone is waited for."""
+    async with (
+        AsyncClient(policy=policy_of(settings), timeout=settings.timeout_s, trust_env=False) as client,
+        client.stream("POST", url, content=content, headers=headers) as answer,
+    ):
+        return answer.status_code, "", _retry_after(answer)
 
 
 def body_of(event: str, item: QueueItem) -> bytes:
@@ -118,6 +130,6 @@ def _key(secret: str) -> bytes:
 def _retry_after(answer: httpx.Response) -> float | None:
     """Seconds, where a 429 or 503 says so."""
     said = answer.headers.get("retry-after", "")
-    if answer.status_code not in (429, 503) or not said.isdigit():
+    if answer.status_code not in (429, 503) or not (said.isascii() and said.isdigit()):
         return None
     return min(float(said), LONGEST_WAIT_S)
