@@ -127,6 +127,14 @@ async def log(admin: Person, made: dict[str, Any]) -> list[dict[str, Any]]:
     return list(answered.json()["deliveries"])
 
 
+async def log_of(count: int, admin: Person, made: dict[str, Any]) -> list[dict[str, Any]]:
+    """The log, once so many attempts are in it."""
+    async with asyncio.timeout(PATIENCE_S):
+        while len(noted := await log(admin, made)) < count:
+            await asyncio.sleep(0.05)
+    return noted
+
+
 async def room_of(desk: Desk) -> tuple[Person, str]:
     ana, tom = await desk.member("Ana"), await desk.member("Tom")
     made = await ana.post("/rooms", {"channel_type": "group", "name": "Desk", "participants": [tom.id]})
@@ -186,8 +194,7 @@ async def test_a_delivery_that_fails_is_sent_again_under_the_same_id(database_ur
 
         got = await receiver.gets(4)
         assert len({each.headers["webhook-id"] for each in got}) == 1
-        await desk.until(lambda: not desk.application.ports.tasks._running)
-        noted = await log(admin, made)
+        noted = await log_of(4, admin, made)
         assert [entry["attempt"] for entry in noted] == [4, 3, 2, 1]
         assert [entry["ok"] for entry in noted] == [True, False, False, False]
 
@@ -307,9 +314,7 @@ async def test_an_endpoint_that_never_comes_to_an_end_is_late_and_nobody_else_su
                 await ana.post(f"/rooms/{room}/messages", {"content": f"Hello {number}"})
 
             await receiver.gets(6)
-            async with asyncio.timeout(PATIENCE_S):
-                while len(tried := await log(admin, made)) < 12:
-                    await asyncio.sleep(0.05)
+            tried = await log_of(12, admin, made)
             assert {entry["error"] for entry in tried} == {"no answer within 0.4 s"}
             plugins = (await admin.get("/plugins")).json()["items"]
             webhooks = next(found for found in plugins if found["name"] == "webhooks")
