@@ -236,6 +236,20 @@ async def test_what_is_kept_for_a_time_after_closing_is_gone_after_that_and_not_
         assert (kept["status"], kept["handover"]) == ("resolved", None), "that there was a case stays"
 
 
+async def test_when_somebody_read_is_forgotten_with_what_they_read(empty_sqlite_url: str) -> None:
+    policy = {"delete_after_s": 3600, "receipts": "timed"}
+    async with Desk.open(empty_sqlite_url, settings=settings(empty_sqlite_url, **policy)) as desk:
+        maya = await desk.visitor()
+        room = await maya.conversation()
+        said = (await maya.post(f"/rooms/{room}/messages", {"content": "Hello"})).json()
+        await maya.post(f"/rooms/{room}/read", {"seq": said["seq"]})
+        moves = "SELECT count(*) FROM read_moves"
+        assert await desk.application.ports.db.fetchval(moves) > 0
+        await desk.advance(3601)
+        await desk.application.jobs.tips()
+        assert await desk.application.ports.db.fetchval(moves) == 0
+
+
 async def test_rooms_of_a_kind_that_is_switched_off_keep_none_from_closing(desk: Desk) -> None:
     """However many of them are due."""
     maya = await desk.visitor()

@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from websockets.asyncio.client import connect
 
 from deskbell.ids import new_id
-from deskbell.testing.desk import Desk, Line, Person, settings_for
+from deskbell.testing.desk import Desk, Line, Person, _quick_hasher, settings_for
 
 WS_SEND = """{
      "type": "message:send",
@@ -62,6 +62,20 @@ async def desk(shared_url: str, private_key: Path) -> AsyncIterator[Desk]:
     )
     async with Desk.open(shared_url, settings=settings) as opened:
         yield opened
+
+
+async def test_the_login_of_the_guide_works_as_it_stands(desk: Desk) -> None:
+    """``curl -d`` sends what it is given as a form; the guide's command says nothing else."""
+    guide = '{"email":"user@example.com","password":"pass123"}'
+    person = await desk.member("Uma")
+    await desk.application.ports.db.execute(
+        "UPDATE users SET email = $2, password_hash = $3 WHERE id = $1",
+        person.id, "user@example.com", _quick_hasher.hash("pass123"),
+    )  # fmt: skip
+    headers = {"Content-Type": "application/x-www-form-urlencoded"}
+    answer = await desk.http.post("/auth/login", content=guide.encode(), headers=headers)
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["access_token"]
 
 
 async def party(desk: Desk, name: str, role: str) -> Person:

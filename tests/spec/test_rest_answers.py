@@ -77,6 +77,15 @@ async def test_a_body_that_is_no_use_is_refused(
     assert (await tom.get(f"/rooms/{room}")).json()["name"] == "As it was"
 
 
+async def test_json_that_curl_calls_a_form_is_taken_for_what_it_is(desk: Desk) -> None:
+    """``curl -d '{…}'`` does not say that it sends JSON; nobody should have to look up how to make it."""
+    tom = await desk.member("Tom")
+    room = await tom.group(name="As it was")
+    headers = {"Content-Type": "application/x-www-form-urlencoded"}
+    assert (await tom.call("PATCH", f"/rooms/{room}", content=b' {"name": "New"}', headers=headers)).status_code == 200
+    assert (await tom.get(f"/rooms/{room}")).json()["name"] == "New"
+
+
 async def test_a_body_without_end_is_cut_off(desk: Desk) -> None:
     """Also when its length is not told before."""
     tom = await desk.member("Tom")
