@@ -103,11 +103,23 @@ def main() -> None:
 @click.option("--port", type=click.IntRange(0, 65535), help="Port to listen on; overrides the settings.")
 @click.option("--workers", type=click.IntRange(1, 64), help="Processes behind the port; overrides the settings.")
 @click.option("--fd", type=int, hidden=True, help="A listening socket that was handed over.")
-def serve(config_file: Path | None, host: str | None, port: int | None, workers: int | None, fd: int | None) -> None:
+@click.option("--parent-fd", type=int, hidden=True, help="A pipe that ends with the process that started this one.")
+def serve(
+    config_file: Path | None,
+    host: str | None,
+    port: int | None,
+    workers: int | None,
+    fd: int | None,
+    parent_fd: int | None,
+) -> None:
     """Serve until told to stop; SIGTERM and Ctrl+C drain first.
 
     Several workers need PostgreSQL and Redis. Exit status: 2 for wrong settings, 3 when it cannot start.
     """
+    if parent_fd is not None:
+        from deskbell.workers import end_with_parent
+
+        end_with_parent(parent_fd)
     settings = _loaded(config_file).settings
     count = workers if workers is not None else settings.server.workers
     if count > 1:

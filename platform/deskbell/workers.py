@@ -2,7 +2,8 @@
 
 Each worker is a ``deskbell serve`` of its own that was handed the listening socket; nothing is shared but
 that. The parent serves nobody. A worker that dies is started again, with a pause that grows while
-it keeps dying young; told to stop, the parent tells all and waits for their drains. uvicorn's own
+it keeps dying young; told to stop, the parent tells all and waits for their drains. If the parent itself
+is killed, its workers drain and end, or they would hold the port with nobody to stop them. uvicorn's own
 supervisor is of no use here: the servers it makes do not drain.
 """
 
@@ -14,6 +15,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -43,7 +45,7 @@ class Supervisor:
     """Keeps ``count`` workers running until it is told to stop.
 
     Args:
-        command: What to run; ``--fd N`` is appended.
+        command: What to run; ``--fd N --parent-fd M`` is appended, see :func:`end_with_parent`.
         drain_s: How long a worker may take to stop before it is killed, beside a margin.
     """
 
@@ -53,10 +55,12 @@ class Supervisor:
         self._workers = [_Worker(number) for number in range(count)]
         self._hard_stop_s = drain_s + HARD_STOP_AFTER_DRAIN_S
         self._stopping = False
+        # Nothing is ever written: the workers hold the reading end, and see it end with this process.
+        self._alive, self._living = os.pipe()
 
     def run(self) -> int:
-        """Run until SIGTERM or SIGINT; 0 when every worker then stopped cleanly."""
-        before = {sig: signal.signal(sig, self._told) for sig in (signal.SIGTERM, signal.SIGINT)}
+        """Run until SIGTERM, SIGINT or SIGHUP; 0 when every worker then stopped cleanly."""
+        before = {sig: signal.signal(sig, self._told) for sig in _stops()}
         try:
             while not self._stopping:
                 for worker in self._workers:
@@ -66,6 +70,8 @@ class Supervisor:
         finally:
             for sig, handler in before.items():
                 signal.signal(sig, handler)
+            os.close(self._alive)
+            os.close(self._living)
 
     def _told(self, _signal: int, _frame: FrameType | None) -> None:
         self._stopping = True
@@ -88,8 +94,8 @@ class Supervisor:
     def _start(self, worker: _Worker) -> None:
         fd = self._listener.fileno()
         worker.process = subprocess.Popen(
-            [*self._command, "--fd", str(fd)],
-            pass_fds=[fd],
+            [*self._command, "--fd", str(fd), "--parent-fd", str(self._alive)],
+            pass_fds=[fd, self._alive],
             # Ctrl+C reaches the whole group of a terminal; only the parent decides when workers stop.
             start_new_session=True,
         )
@@ -114,6 +120,24 @@ class Supervisor:
                 process.wait()
                 clean = False
         return 0 if clean else 1
+
+
+def _stops() -> list[signal.Signals]:
+    """The signals that mean stop. A terminal that is closed says SIGHUP; ``nohup`` has it ignored, and that stays."""
+    hup = getattr(signal, "SIGHUP", None)
+    heard = [hup] if hup is not None and signal.getsignal(hup) != signal.SIG_IGN else []
+    return [signal.SIGTERM, signal.SIGINT, *heard]
+
+
+def end_with_parent(fd: int) -> None:
+    """Have this process stop, as by SIGTERM, when the one that holds the other end of the pipe ``fd`` is gone."""
+
+    def wait() -> None:
+        os.read(fd, 1)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    # A thread, because it must also hold before there is a loop. An end before that is as good: nobody is served yet.
+    threading.Thread(target=wait, name="parent", daemon=True).start()
 
 
 def bind(host: str, port: int) -> socket.socket:
