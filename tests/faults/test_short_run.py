@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 import pytest_asyncio
@@ -45,6 +46,16 @@ def good(verdict: Verdict) -> None:
     assert [str(broken) for broken in verdict.broken] == []
     assert verdict.figures["acknowledged_sends"] >= 10
     assert verdict.figures["frames_heard"] >= 20
+
+
+async def test_the_folder_of_a_run_may_be_named_from_where_one_stands(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    async with Installation.open(1, random.Random(SEED), redis=False, folder=Path("run")) as opened:
+        assert opened.instances[0].running
+    assert (tmp_path / "run" / "instance-0.log").exists()
 
 
 async def test_an_instance_that_is_killed_loses_nothing_that_was_acknowledged(installation: Installation) -> None:

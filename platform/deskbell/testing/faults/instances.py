@@ -192,7 +192,8 @@ class Installation:
     """Everything of a run that is a process or a link. Use :meth:`open`."""
 
     def __init__(self, folder: Path, chance: random.Random) -> None:
-        self.folder = folder
+        # Absolute, because the instances work in it: a relative one they would look for there again.
+        self.folder = folder.absolute()
         self.chance = chance
         self.postgres = PostgresServer()
         self.valkey: ValkeyServer | None = None
