@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import contextvars
 import itertools
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Generator
 from typing import Any
@@ -19,6 +20,7 @@ from deskbell.errors import NotFound, OutcomeUnknown, Unavailable
 from deskbell.ids import RoomId, new_id
 from deskbell.model.records import Actor
 from deskbell.store import database
+from deskbell.store import rooms as store_rooms
 from deskbell.testing.office import Instance, Office
 from deskbell.wire.commands import Draft
 
@@ -602,6 +604,34 @@ async def test_a_listener_who_fails_does_not_make_a_commit_look_like_a_failure(o
     with capture_logs():
         assert (await rooms.update(office.ports, ana, room, name="New")).name == "New"
     assert (await rooms.get(office.ports, ana, room)).name == "New"
+
+
+async def test_a_place_that_somebody_holds_keeps_no_other_mark_waiting(two: Office) -> None:
+    """Marks of many readers are written together; whose row is locked is written when it is free again."""
+    ana, tom = await two.person("Ana"), await two.person("Tom")
+    room = await two.room(ana, tom)
+    seq = (await two.desk.sends(ana, room, "read me")).message.seq
+    ports = two.instances[1].ports
+    marks = reads.Marks(ports)
+
+    async def read() -> dict[str, int]:
+        return {user: mark[0] for user, mark in (await store_rooms.reads(two.db, two.tenant, room)).items()}
+
+    async with two.db.transaction() as held:
+        await held.fetch("SELECT 1 FROM participants WHERE user_id = $1 FOR UPDATE", tom.id)
+
+        async def meanwhile() -> None:
+            marks.move(two.tenant, room, tom.id, read_seq=seq, shown=True)
+            assert await reads.mark_read(ports, marks, ana, room, seq) == (0, False)
+            with pytest.raises(database.StoreConflict):
+                await reads.mark_read(ports, marks, tom, room, seq)
+
+        # Of another context: what belongs to a transaction may speak to nothing else.
+        await contextvars.Context().run(asyncio.create_task, meanwhile())
+    assert await read() == {ana.id: seq, tom.id: 0}
+
+    await marks.flush()
+    assert await read() == {ana.id: seq, tom.id: seq}
 
 
 async def test_marks_gathered_by_others_survive_a_reader_who_goes_away(office: Office) -> None:

@@ -8,7 +8,7 @@ written yet, some :data:`GATHER_S`.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -21,12 +21,13 @@ from deskbell.model.policy import Policy
 from deskbell.model.records import Actor, PublicUser
 from deskbell.ports import Ports
 from deskbell.store import rooms
-from deskbell.store.database import StoreError
+from deskbell.store.database import StoreConflict, StoreError
 from deskbell.store.rooms import Mark
 from deskbell.wire import frames
 from deskbell.wire.events import Event
 
 log = structlog.get_logger(__name__)
+_Key = tuple[TenantId, RoomId, UserId]
 GATHER_S = 0.02
 """How long a mark waits for others. One write then serves them all, and who reads sees it at once all the same."""
 AGAIN_S = 1.0
@@ -39,7 +40,7 @@ class Marks:
 
     def __init__(self, ports: Ports) -> None:
         self._ports = ports
-        self._moved: dict[tuple[TenantId, RoomId, UserId], tuple[int, int, bool]] = {}
+        self._moved: dict[_Key, tuple[int, int, bool]] = {}
         self._timed: set[tuple[TenantId, RoomId]] = set()
         self._task: asyncio.Task[None] | None = None
         self._writing = asyncio.Lock()
@@ -79,7 +80,11 @@ class Marks:
         self._some.set()
 
     async def flush(self) -> None:
-        """Write what has gathered, and announce it."""
+        """Write what has gathered, and announce it.
+
+        Raises:
+            StoreError: Not all could be written; what could not waits for the next time.
+        """
         async with self._writing:
             moved, self._moved = self._moved, {}
             timed, self._timed = self._timed, set()
@@ -87,16 +92,40 @@ class Marks:
                 return
             marks = [Mark(*key, read, delivered) for key, (read, delivered, _) in moved.items()]
             try:
-                if noted := [mark for mark in marks if (mark.tenant, mark.room) in timed and mark.read_seq]:
-                    await rooms.note_moves(self._ports.db, noted, self._ports.clock.now_us())
-                await rooms.move_marks(self._ports.db, marks)
-                marks = await _stored(self._ports, marks)
+                free = await self._write(marks, timed)
+                stored = await _stored(self._ports, free)
             except (StoreError, asyncio.CancelledError):
                 # Marks of others are among them: whoever goes away must not take those along.
-                for key, (read, delivered, shown) in moved.items():
-                    self.move(*key, read_seq=read, delivered_seq=delivered, shown=shown, timed=key[:2] in timed)
+                self._keep(moved, timed)
                 raise
-        self._ports.bus.publish([_receipt(mark, moved[mark.tenant, mark.room, mark.user][2]) for mark in marks])
+            kept = {_key(mark) for mark in free}
+            held = {key: mark for key, mark in moved.items() if key not in kept}
+            self._keep(held, timed)
+        self._ports.bus.publish([_receipt(mark, moved[_key(mark)][2]) for mark in stored])
+        if held:
+            raise StoreConflict("somebody holds the places of some readers")
+
+    async def _write(self, marks: Sequence[Mark], timed: Set[tuple[TenantId, RoomId]]) -> Sequence[Mark]:
+        """Write them all; or, where somebody holds rows of some, the others, which need not wait for that."""
+        try:
+            await self._write_all(marks, timed)
+        except StoreConflict:
+            marks = await rooms.free_marks(self._ports.db, marks)
+            await self._write_all(marks, timed)
+        return marks
+
+    async def _write_all(self, marks: Sequence[Mark], timed: Set[tuple[TenantId, RoomId]]) -> None:
+        if noted := [mark for mark in marks if (mark.tenant, mark.room) in timed and mark.read_seq]:
+            await rooms.note_moves(self._ports.db, noted, self._ports.clock.now_us())
+        await rooms.move_marks(self._ports.db, marks)
+
+    def _keep(self, moved: Mapping[_Key, tuple[int, int, bool]], timed: Set[tuple[TenantId, RoomId]]) -> None:
+        for key, (read, delivered, shown) in moved.items():
+            self.move(*key, read_seq=read, delivered_seq=delivered, shown=shown, timed=key[:2] in timed)
+
+    def waits(self, tenant: TenantId, room: RoomId, user: UserId) -> bool:
+        """Whether a mark of theirs is not written yet."""
+        return (tenant, room, user) in self._moved
 
     async def _run(self) -> None:
         while True:
@@ -110,6 +139,10 @@ class Marks:
                 await asyncio.sleep(AGAIN_S)
             except Exception:
                 log.exception("read_marks_failed")  # the next ones must not be lost with these
+
+
+def _key(mark: Mark) -> _Key:
+    return mark.tenant, mark.room, mark.user
 
 
 async def _stored(ports: Ports, marks: Sequence[Mark]) -> list[Mark]:
@@ -151,7 +184,11 @@ async def mark_read(ports: Ports, marks: Marks, actor: Actor, room_id: RoomId, s
             shown=receipts_shown(place.policy),
             timed=place.policy.receipts == "timed",
         )
-        await marks.flush()
+        try:
+            await marks.flush()
+        except StoreConflict:
+            if marks.waits(actor.tenant, room_id, actor.id):
+                raise
     return await rooms.unread(ports.db, actor.tenant, room_id, actor.id)
 
 

@@ -311,6 +311,21 @@ async def move_marks(db: Queries, marks: Sequence[Mark]) -> None:
     )
 
 
+async def free_marks(db: Queries, marks: Sequence[Mark]) -> list[Mark]:
+    """Those of the marks whose rows nobody else holds at this moment. SQLite has no such rows."""
+    found = await db.fetch(
+        "SELECT p.tenant_id, p.room_id, p.user_id FROM unnest($1::uuid[], $2::uuid[], $3::uuid[])"
+        " AS k(tenant_id, room_id, user_id)"
+        " JOIN participants p ON p.tenant_id = k.tenant_id AND p.room_id = k.room_id AND p.user_id = k.user_id"
+        " FOR UPDATE OF p SKIP LOCKED",
+        [mark.tenant for mark in marks],
+        [mark.room for mark in marks],
+        [mark.user for mark in marks],
+    )
+    free = {(row["tenant_id"], row["room_id"], row["user_id"]) for row in found}
+    return [mark for mark in marks if (mark.tenant, mark.room, mark.user) in free]
+
+
 @dataclass(frozen=True)
 class InboxEntry:
     """One of a user's rooms, with what they have not read, counted to :data:`COUNTED_TO`."""
