@@ -276,6 +276,7 @@ async def test_private_notes_go_only_where_they_were_asked_for(database_url: str
         "ftp://example.org/",
         "http://user:word@example.org/",
         "http://example.org:22/",
+        "http://xn--a:443/",
         "nothing",
     ],
 )

@@ -7,6 +7,7 @@ import secrets
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
+import httpx
 import msgspec
 from ssrfguard import BlockedAddressError, BlockedURLError
 
@@ -190,6 +191,10 @@ def _checked_url(url: str, settings: Settings) -> str:
         policy_of(settings).check_url(url)
     except (BlockedURLError, BlockedAddressError) as error:
         raise Invalid(f"This address is not told anything: {error.reason}", path="url") from None
+    try:
+        _ = httpx.URL(url).host  # read when it is sent, and not every name that looks like one can be
+    except (httpx.InvalidURL, UnicodeError):
+        raise Invalid("This address is not told anything: it cannot be read", path="url") from None
     return url
 
 

@@ -24,6 +24,7 @@ PROMISED = {
     "schema": {"type": "string"},
 }
 _CHANGED = "This was changed in the meantime. Look again, then decide."
+_DIGITS = 19  # of a number that no version reaches; Python refuses to read one of thousands
 _TAG = re.compile(r'(?:W/)?"([^"]*)"')
 
 
@@ -60,7 +61,8 @@ def expected_version(header: str | None) -> int | None:
     """
     if header is None or header.strip() == "*":
         return None
-    versions = [int(number) for tag in _known(header) if (number := tag.partition(".")[0]).isdecimal()]
+    numbers = [tag.partition(".")[0] for tag in _known(header)]
+    versions = [int(number[:_DIGITS]) for number in numbers if number.isdecimal()]
     if not versions:
         raise PreconditionFailed(_CHANGED)
     return min(max(versions), 2**62)
