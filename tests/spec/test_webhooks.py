@@ -158,7 +158,7 @@ async def test_what_happens_is_told_once_signed_and_as_the_protocol_shows_it(
             Webhook(made["secret"]).verify(got.body.replace(b"Hello", b"Hullo"), got.headers)
         await desk.until(lambda: not desk.application.ports.tasks._running)
         assert len(receiver.got) == 1
-        [noted] = await log(admin, made)
+        [noted] = await log_of(1, admin, made)
         assert (noted["ok"], noted["status"], noted["attempt"]) == (True, 204, 1)
         assert noted["webhook_id"] == got.headers["webhook-id"]
 
