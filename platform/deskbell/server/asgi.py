@@ -563,9 +563,8 @@ class Server(uvicorn.Server):
     lifespan. A second SIGINT skips what is left. Sockets that are still there when the time of
     the drain is up are cut.
 
-    A worker process runs ``Server(config, drain=…).run([listener])``; both arguments travel by
-    pickle when the app is an import string and the drain a function of a module. uvicorn's own
-    ``Multiprocess`` is of no use for that: it makes stock servers, which do not drain.
+    One of several workers is given its listener with ``serve([listener])``, see :mod:`deskbell.workers`.
+    uvicorn's own ``Multiprocess`` is of no use for that: it makes stock servers, which do not drain.
 
     Args:
         drain: Makes readiness false, tells clients when to come back, flushes what is under way
