@@ -671,6 +671,19 @@ async def test_server_inbox_comes_without_a_subscription(pair: Pair) -> None:
     await pair.t.wait("inbox", after=start, room=pair.room, removed=True)
 
 
+async def test_server_draft_comes_to_the_other_sockets_of_who_writes(pair: Pair) -> None:
+    async with pair.ana.line() as other:
+        start = len(pair.t.frames)
+        await pair.ana.call("PUT", f"/rooms/{pair.room}/draft", json={"text": "Tom, I", "seq": 3})
+        told = await other.wait("draft", room=pair.room, kind="reply")
+        as_documented(told)
+        assert (told["draft"]["text"], told["draft"]["seq"]) == ("Tom, I", 3)
+        await pair.ana.call("DELETE", f"/rooms/{pair.room}/draft")
+        as_documented(await other.wait("draft", room=pair.room, draft=None))
+    await settle(pair.t)
+    assert all(frame["type"] != "draft" for frame in pair.t.frames[start:])
+
+
 async def test_server_tips_name_rooms_that_moved(pair: Pair) -> None:
     start = len(pair.t.frames)
     sent = await pair.a.says(pair.room, "Hello")

@@ -167,6 +167,15 @@ async def test_what_is_said_on_one_instance_is_heard_on_the_other(house: House) 
     assert a.heard(room) == t.heard(room)
 
 
+async def test_what_one_writes_on_one_instance_is_known_to_ones_socket_on_the_other(house: House) -> None:
+    _, tom, room, _, t = await in_a_group(house)
+    here = at(house.here, tom)
+    await here.call("PUT", f"/rooms/{room}/draft", json={"text": "On my way"})
+    assert (await t.wait("draft", room=room))["draft"]["text"] == "On my way"
+    assert (await here.post(f"/rooms/{room}/messages", {"content": "On my way", "draft": True})).status_code == 201
+    await t.wait("draft", room=room, draft=None)
+
+
 async def test_who_subscribes_misses_nothing_that_is_said_right_then(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:

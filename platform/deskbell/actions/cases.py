@@ -14,7 +14,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from deskbell.actions import access
+from deskbell.actions import access, drafts
 from deskbell.actions.access import Place
 from deskbell.actions.messages import checked_text
 from deskbell.actions.rooms import new_member, new_room
@@ -686,12 +686,20 @@ async def backstage(ports: Ports, actor: Actor, room_id: RoomId) -> Room:
         return change.rooms[backstage_id]
 
 
-async def note(ports: Ports, actor: Actor, room_id: RoomId, text: str, client_id: str | None = None) -> MessageId:
-    """Write a private note to a support room: a message backstage, with where the visitor's room stood."""
+async def note(
+    ports: Ports, actor: Actor, room_id: RoomId, text: str, client_id: str | None = None, *, draft: bool = False
+) -> MessageId:
+    """Write a private note to a support room: a message backstage, with where the visitor's room stood.
+
+    ``draft``: it was kept as one until now, which is over with it.
+    """
     room = await backstage(ports, actor, room_id)
     checked_text(ports, text, what="note", empty=False)
     async with ports.journal.change(actor.tenant, room_id, room.id) as change:
-        return await _note_in(ports, change, change.room(room_id), actor.public(), text, client_id)
+        written = await _note_in(ports, change, change.room(room_id), actor.public(), text, client_id)
+    if draft:
+        await drafts.sent(ports, actor, written)
+    return written
 
 
 async def _note_in(

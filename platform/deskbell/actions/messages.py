@@ -123,13 +123,17 @@ async def submit(
     done: Callable[[Answer], None],
     place: Place | None = None,
     arrival: Arrival = BY_SOCKET,
+    *,
+    connection: str = "",
 ) -> None:
     """Check a message and hand it to the journal; ``done`` hears exactly once what became of it.
 
     Returns as soon as the message is in line, so that the messages of one sender keep their order.
     ``place`` is the sender's place, where the caller knows it already; the journal looks again
-    under the lock.
+    under the lock. ``connection``: the socket it came by, which need not be told that its draft is over.
     """
+    if draft.draft:
+        done = _ending_draft(ports, actor, done, connection)
     digest = arrival.digest or request_hash(draft)
     client_id = draft.client_id or new_id()
     try:
@@ -150,7 +154,14 @@ async def submit(
 
 
 def submit_now(
-    ports: Ports, actor: Actor, room_id: RoomId, draft: Draft, done: Callable[[Answer], None], place: Place
+    ports: Ports,
+    actor: Actor,
+    room_id: RoomId,
+    draft: Draft,
+    done: Callable[[Answer], None],
+    place: Place,
+    *,
+    connection: str = "",
 ) -> bool:
     """The same at once, for a message that can be judged by what is at hand: nearly every one.
 
@@ -165,6 +176,8 @@ def submit_now(
         or place.room.backstage_of is not None
     ):
         return False
+    if draft.draft:
+        done = _ending_draft(ports, actor, done, connection)
     digest = request_hash(draft)
     client_id = draft.client_id or new_id()
     try:
@@ -175,6 +188,25 @@ def submit_now(
         return True
     _put_in_line(ports, actor, _command(actor, room_id, draft, client_id, digest, content, metadata), done)
     return True
+
+
+def _ending_draft(
+    ports: Ports, actor: Actor, done: Callable[[Answer], None], connection: str
+) -> Callable[[Answer], None]:
+    """``done`` of a message that was a draft: where it was taken, the draft ends before that is said."""
+    from deskbell.actions import drafts  # a draft is checked as a message, a message may have been a draft
+
+    async def end_and_answer(answer: Posted | Held) -> None:
+        try:
+            await drafts.sent(ports, actor, answer.id if isinstance(answer, Held) else answer.message.id, connection)
+        finally:
+            done(answer)
+
+    def answered(answer: Answer) -> None:
+        if isinstance(answer, DeskbellError) or ports.tasks.start(end_and_answer(answer), "end a draft") is None:
+            done(answer)
+
+    return answered
 
 
 def _put_in_line(ports: Ports, actor: Actor, command: NewMessage, done: Callable[[Answer], None]) -> None:

@@ -160,7 +160,7 @@ async def _purge(change: Change, room: Room) -> None:
                 change.tenant,
                 room_id,
             )
-        for table in ("messages", "held_messages", "bot_states", "reports", "read_moves"):
+        for table in ("messages", "held_messages", "bot_states", "reports", "read_moves", "drafts"):
             await change.tx.execute(
                 f"DELETE FROM {table} WHERE tenant_id = $1 AND room_id = $2", change.tenant, room_id
             )

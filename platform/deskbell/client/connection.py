@@ -36,6 +36,7 @@ from deskbell.client.events import (
     Closed,
     Connecting,
     Delayed,
+    DraftChanged,
     Event,
     InboxChanged,
     Live,
@@ -67,6 +68,7 @@ from deskbell.wire.frames import (
     Ack,
     Changes,
     Delta,
+    DraftFrame,
     Drain,
     ErrorFrame,
     HistoryFrame,
@@ -324,7 +326,7 @@ class Client(Routes):
         """Send a message and wait until it is committed (or held for a reviewer: ``ack.held``).
 
         ``fields`` are the protocol's: ``kind, metadata, reply_to, thread, mentions, attachments,
-        expect``. ``patient``: when the server asks to try again later, do so; else that is
+        expect, draft``. ``patient``: when the server asks to try again later, do so; else that is
         raised. Being cancelled does not take the message back: it is in the outbox.
 
         Raises:
@@ -802,6 +804,8 @@ class Client(Routes):
             self._emit(InboxChanged(frame.room, frame))
         elif isinstance(frame, AnyCase):
             self._hear_case(frame)
+        elif isinstance(frame, DraftFrame):
+            self._emit(DraftChanged(frame.room, frame.kind, frame.changed_at, frame.draft))
         elif isinstance(frame, Notice):
             self._emit(NoticeGiven(frame.code, frame.text))
         elif isinstance(frame, Unread) and isinstance(frame.ref, int) and frame.ref in self._requests:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from deskbell.errors import DeskbellError
-from deskbell.model.records import Case, Message, Participant, PublicUser, RoomState
+from deskbell.model.records import Case, DraftKind, Message, Participant, PublicUser, RoomState, SavedDraft
 from deskbell.wire.frames import Ack, Inbox
 
 
@@ -169,6 +169,16 @@ class OwnCaseChanged:
 
 
 @dataclass(frozen=True)
+class DraftChanged:
+    """What one writes elsewhere. ``draft`` is None when it was sent or dropped; of two events the later one counts."""
+
+    room: str
+    kind: DraftKind
+    changed_at: datetime
+    draft: SavedDraft | None
+
+
+@dataclass(frozen=True)
 class InboxChanged:
     room: str
     entry: Inbox
@@ -221,5 +231,5 @@ class Delayed:
 Event = (
     Connecting | Live | Reconnecting | Closed | RoomLoaded | RoomLost | MessageNew | MessageChanged | MessagesPurged
     | ParticipantChanged | RoomChanged | Typing | Writing | WritingVoid | ReadMoved | PresenceChanged | CaseChanged
-    | OwnCaseChanged | InboxChanged | NoticeGiven | Problem | Sent | NotSent | Delayed
+    | OwnCaseChanged | DraftChanged | InboxChanged | NoticeGiven | Problem | Sent | NotSent | Delayed
 )  # fmt: skip

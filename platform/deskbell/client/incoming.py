@@ -13,6 +13,7 @@ from deskbell.wire.frames import (
     Ack,
     Changes,
     Delta,
+    DraftFrame,
     Drain,
     ErrorFrame,
     Frame,
@@ -59,8 +60,8 @@ class AnyCase(Frame, frozen=True, tag="case"):
 
 _Known = (
     Welcome | Subscribed | Changes | MessageFrame | ParticipantFrame | RoomFrame | Skip | Ack | Ok | HistoryFrame
-    | ErrorFrame | TypingFrame | Receipt | Presence | Delta | AnyCase | Inbox | Tips | Reset | Notice | Drain | Ping
-    | Pong
+    | ErrorFrame | TypingFrame | Receipt | Presence | Delta | AnyCase | DraftFrame | Inbox | Tips | Reset | Notice
+    | Drain | Ping | Pong
 )  # fmt: skip
 _decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(_Known)
 

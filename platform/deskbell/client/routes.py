@@ -9,7 +9,8 @@ from urllib.parse import quote, urlencode
 import msgspec
 
 from deskbell.client.rest import NotUnderstood, Rest
-from deskbell.model.records import Case, Message, Participant, RoomState
+from deskbell.errors import NotFound
+from deskbell.model.records import Case, Message, Participant, RoomState, SavedDraft
 from deskbell.wire.frames import OwnCaseFrame
 
 
@@ -117,6 +118,32 @@ class Routes:
         found = await self.rest("GET", f"/search?{urlencode(query)}")
         if not isinstance(found, dict) or not isinstance(found.get("results"), list):
             raise NotUnderstood
+        return found
+
+    # -- drafts
+
+    async def draft(self, room: str, kind: str = "reply") -> SavedDraft | None:
+        """What one has begun to write in a room; ``kind`` is ``reply`` or, for agents, ``note``."""
+        try:
+            answer = await self.rest("GET", f"/rooms/{_id(room)}/draft?{urlencode({'kind': kind})}")
+        except NotFound:
+            return None
+        found: SavedDraft = _as(answer, SavedDraft)
+        return found
+
+    async def save_draft(self, room: str, text: str, kind: str = "reply", **base: Any) -> SavedDraft:
+        """Keep what one is writing; ``base``: ``seq`` and ``owner_version`` of the room when it was begun."""
+        kept: SavedDraft = _as(
+            await self.rest("PUT", f"/rooms/{_id(room)}/draft", {"text": text, "kind": kind, **base}), SavedDraft
+        )
+        return kept
+
+    async def drop_draft(self, room: str, kind: str = "reply") -> None:
+        await self.rest("DELETE", f"/rooms/{_id(room)}/draft?{urlencode({'kind': kind})}")
+
+    async def drafts(self) -> list[SavedDraft]:
+        """The latest hundred of what one has begun to write, the latest first."""
+        found: list[SavedDraft] = _as(await self.rest("GET", "/drafts?limit=100"), list[SavedDraft], "items")
         return found
 
     # -- agents

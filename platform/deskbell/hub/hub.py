@@ -272,7 +272,8 @@ class Hub:
         else:
             frame = self._ground.prepare(event.frame)
             for connection in person.connections.values():
-                if connection.voice is None:  # what is of cases has no word in other dialects
+                # What is of cases and drafts has no word in other dialects; a page knows what is written in it.
+                if connection.voice is None and connection.id != event.sender:
                     connection.out.write(frame)
 
     def _evict(self, person: Person, connection_id: ConnectionId) -> None:

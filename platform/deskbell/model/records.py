@@ -209,6 +209,23 @@ class Case(msgspec.Struct, frozen=True):
     merged_into: CaseId | None = None
 
 
+DraftKind = Literal["reply", "note"]
+
+
+class SavedDraft(msgspec.Struct, frozen=True):
+    """What somebody has begun to write in a room and not sent: theirs alone.
+
+    ``seq`` and ``owner_version``: how the room stood when they began, where they said it.
+    """
+
+    room: RoomId
+    kind: DraftKind
+    text: str
+    changed_at: datetime
+    seq: int | None = None
+    owner_version: int | None = None
+
+
 class Decision(msgspec.Struct, frozen=True):
     """What one moderation filter said of a text. ``rule``: its reason; ``took_ms``: how long it looked."""
 

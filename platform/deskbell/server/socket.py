@@ -215,7 +215,9 @@ class Socket(Line):
             return False
         place: Place = subscription.place
         answered = self._answer_to(command)
-        return messages.submit_now(self._ports, connection.actor, command.room, command, answered, place)
+        return messages.submit_now(
+            self._ports, connection.actor, command.room, command, answered, place, connection=self._id
+        )
 
     def _answer_to(self, command: commands.Send) -> Callable[[Answer], None]:
         def answered(answer: Answer) -> None:
@@ -233,7 +235,9 @@ class Socket(Line):
             with contextlib.suppress(DeskbellError, StoreError):
                 # A refusal here is found again by submit(), which first looks for what was stored before.
                 place = await self._place(connection, command.room)
-            await messages.submit(self._ports, connection.actor, command.room, command, answered, place)
+            await messages.submit(
+                self._ports, connection.actor, command.room, command, answered, place, connection=self._id
+            )
         except Exception as error:
             # submit() answers every refusal itself; this is a bug of ours, and still gets its one reply.
             log.exception("send_failed", connection=self._id)

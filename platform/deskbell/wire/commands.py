@@ -75,6 +75,8 @@ class Draft(msgspec.Struct, frozen=True, kw_only=True):
     mentions: Annotated[list[UserId], Meta(max_length=50)] = []
     attachments: Annotated[list[str], Meta(max_length=20)] = []
     expect: Expect | None = None
+    draft: bool = False
+    """Whether it was kept as a draft until now, which is over with it."""
 
 
 class Send(Draft, frozen=True, kw_only=True, tag_field="type", tag="send"):

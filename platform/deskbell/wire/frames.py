@@ -14,7 +14,7 @@ import msgspec
 
 from deskbell.errors import DeskbellError
 from deskbell.ids import ConnectionId, MessageId, RoomId, TenantId, TurnId, UserId
-from deskbell.model.records import Case, Message, Participant, PublicUser, RoomState
+from deskbell.model.records import Case, DraftKind, Message, Participant, PublicUser, RoomState, SavedDraft
 from deskbell.wire.commands import Ref
 
 
@@ -169,6 +169,15 @@ class OwnCaseFrame(Frame, frozen=True, tag="case", omit_defaults=True):
     wait: tuple[int, int] | None = None
 
 
+class DraftFrame(Frame, frozen=True, tag="draft"):
+    """For its author's other sockets: what they have begun to write in a room; null: it is over."""
+
+    room: RoomId
+    kind: DraftKind
+    changed_at: datetime
+    draft: SavedDraft | None
+
+
 class Inbox(Frame, frozen=True, tag="inbox", omit_defaults=True):
     room: RoomId
     seq: int
@@ -210,7 +219,7 @@ class Pong(Reply, frozen=True, tag="pong"):
 
 FRAMES: tuple[type[Frame], ...] = (
     Welcome, Subscribed, Changes, MessageFrame, ParticipantFrame, RoomFrame, Skip, Ack, Ok, HistoryFrame,
-    ErrorFrame, TypingFrame, Receipt, Presence, Delta, CaseFrame, OwnCaseFrame, Inbox, Tips, Reset, Notice,
+    ErrorFrame, TypingFrame, Receipt, Presence, Delta, CaseFrame, OwnCaseFrame, DraftFrame, Inbox, Tips, Reset, Notice,
     Drain, Ping, Pong,
 )  # fmt: skip
 

@@ -15,6 +15,7 @@ from deskbell.server.rest import (
     auth,
     cases,
     docs,
+    drafts,
     errors,
     health,
     messages,
@@ -33,7 +34,7 @@ from deskbell.server.rest.routes import PREFIX
 __all__ = ["PREFIX", "openapi_of", "register"]
 
 _DOCUMENT = "deskbell_openapi"
-NOUNS = (auth, rooms, participants, messages, search, sync, support, cases, agents, moderation, audit, plugins)
+NOUNS = (auth, rooms, participants, messages, drafts, search, sync, support, cases, agents, moderation, audit, plugins)
 
 
 def register(app: Quart, edge: Edge) -> None:

@@ -37,6 +37,7 @@ _NOUNS = {
     "rooms": "Rooms one is in.",
     "participants": "The people of a room.",
     "messages": "What is said.",
+    "drafts": "What one has begun to write.",
     "search": "Finding what was said.",
     "sync": "Catching up: changes, unread, presence.",
     "support": "Conversations between visitors, the assistant and agents.",

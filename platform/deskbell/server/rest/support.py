@@ -58,6 +58,7 @@ class NewNote(Body, frozen=True):
 
     text: Annotated[Text, Meta(min_length=1)]
     client_id: ClientId | None = None
+    draft: bool = False
 
 
 class Note(msgspec.Struct, frozen=True):
@@ -142,6 +143,7 @@ def blueprint(edge: Edge) -> Blueprint:
     @routes.post("/rooms/<room_id>/notes", {201: Note}, body=NewNote, refuses=[ClientIdReused, Invalid])
     async def add_note(ask: Ask, room_id: RoomId) -> Note:
         """Write a private note to a conversation."""
-        return Note(await cases.note(ports, ask.actor, room_id, ask.body.text, ask.body.client_id))
+        body: NewNote = ask.body
+        return Note(await cases.note(ports, ask.actor, room_id, body.text, body.client_id, draft=body.draft))
 
     return routes.blueprint
