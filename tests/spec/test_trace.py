@@ -129,6 +129,7 @@ async def test_with_a_message_its_trace_is_deleted_but_for_who_and_when(desk: De
     await tom.call("DELETE", f"/messages/{message['id']}")
     found = await trace(ana, message["id"])
     assert [(step["what"], step["by"]) for step in found["steps"]] == [("posted", tom.id), ("deleted", tom.id)]
+    assert [step["door"] for step in found["steps"]] == ["", ""]  # it came by REST; that is not made up
     assert "casino" not in str(found) and "darn" not in str(found)
     db = desk.application.ports.db
     kept = await db.fetchrow("SELECT request, original, decisions FROM held_messages WHERE id = $1", held["id"])

@@ -23,8 +23,8 @@ class Step:
     """One thing that happened to a message.
 
     ``what``: ``posted``, ``approved``, ``edited`` or ``deleted``. ``door``: ``socket``, ``rest``, ``plugin``, ``bot``,
-    ``platform``, or the name of a dialect or connector. ``decisions``: what filters said, beyond letting it
-    pass. ``original``: the text as it was written, where filters made another of it.
+    ``platform``, or the name of a dialect or connector; empty where that was forgotten. ``decisions``: what filters
+    said, beyond letting it pass. ``original``: the text as it was written, where filters made another of it.
     """
 
     what: str
@@ -78,7 +78,9 @@ async def trace(ports: Ports, actor: Actor, message_id: MessageId) -> MessageTra
 
 
 def _door_of(message: Message) -> str:
-    """By which door something came of which nothing was written down."""
+    """By which door something came of which nothing was written down; of what was deleted that is forgotten too."""
+    if message.deleted:
+        return ""
     if message.kind == "system":
         return "platform"
     return "bot" if message.sender.kind == "bot" else traces.SOCKET
