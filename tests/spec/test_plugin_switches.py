@@ -160,6 +160,28 @@ async def test_work_left_before_a_plugin_was_switched_off_waits_for_it(sqlite_ur
         await desk.until(lambda: plugin.heard == ["work"])
 
 
+async def test_a_call_under_way_when_its_plugin_is_switched_off_may_be_made_again(sqlite_url: str) -> None:
+    """It can leave no more work; that is said as something that passes, so that nobody drops what they posted."""
+    plugin, under_way, switched = Whole(), asyncio.Event(), asyncio.Event()
+
+    async def leaves_work(request: RouteRequest) -> Answer:
+        under_way.set()
+        await switched.wait()
+        assert plugin.context is not None
+        await plugin.context.enqueue("out", request.actor.tenant, {})
+        return Answer("left")
+
+    plugin.hi = leaves_work  # type: ignore[method-assign]
+    async with Desk.open(sqlite_url, plugins={"acme": plugin}, jobs={"tick_s": 3600.0}) as desk:
+        kim, tom = await desk.agent("Kim", role="admin"), await desk.member("Tom")
+        asked = asyncio.ensure_future(tom.get("/plugins/acme/hi"))
+        await under_way.wait()
+        await kim.post("/plugins/acme/disable")
+        switched.set()
+        answer = await asked
+        assert (answer.status_code, answer.json()["error"]["temporary"]) == (503, True), answer.text
+
+
 async def test_a_switch_holds_on_all_instances_and_over_restarts(postgres_url: str, redis_url: str) -> None:
     settings = settings_for(postgres_url, bus={"url": redis_url}, jobs={"tick_s": 3600.0})
     async with (

@@ -95,10 +95,11 @@ class Context:
         once: str | None = None,
         after_s: float = 0.0,
     ) -> bool:
+        backing = self._up()  # first: switched off under way it has no queues, and whoever asks may come again
         known = {offer.name: offer for offer in self._plugin.offers.get("queues", ())}
         if queue not in known:
             raise Invalid(f"The plugin {self.name} has no queue {queue!r}.", known=sorted(known))
-        return await self._up().enqueue(
+        return await backing.enqueue(
             queue_name(self.name, queue),
             tenant,
             payload,
