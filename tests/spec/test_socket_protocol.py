@@ -684,6 +684,29 @@ async def test_server_draft_comes_to_the_other_sockets_of_who_writes(pair: Pair)
     assert all(frame["type"] != "draft" for frame in pair.t.frames[start:])
 
 
+async def test_client_view_says_what_an_agent_looks_at_and_is_refused_to_others(desk: Desk) -> None:
+    maya, ana = await desk.visitor(), await desk.agent("Ana")
+    room = await maya.conversation()
+    async with ana.line() as a, maya.line() as m:
+        await a.send({"type": "view", "room": room, "ref": "v"})
+        await a.wait("viewing", room=room)
+        assert replies(a, "v") == []
+        await refused(a, {"type": "view"}, "invalid")
+        await refused(m, {"type": "view", "room": room}, "forbidden")
+
+
+async def test_server_viewing_names_who_looks(desk: Desk) -> None:
+    maya, ana = await desk.visitor(), await desk.agent("Ana")
+    room = await maya.conversation()
+    async with ana.line() as a:
+        await a.send({"type": "view", "room": room})
+        told = await a.wait("viewing", room=room)
+        as_documented(told)
+        assert [(user["id"], user["name"]) for user in told["users"]] == [(ana.id, "Ana")]
+        await a.send({"type": "view", "room": None})
+        await a.wait("viewing", room=room, users=[])
+
+
 async def test_server_tips_name_rooms_that_moved(pair: Pair) -> None:
     start = len(pair.t.frames)
     sent = await pair.a.says(pair.room, "Hello")

@@ -176,6 +176,19 @@ async def test_what_one_writes_on_one_instance_is_known_to_ones_socket_on_the_ot
     await t.wait("draft", room=room, draft=None)
 
 
+async def test_who_looks_at_a_conversation_is_seen_on_the_other_instance(house: House) -> None:
+    maya = await house.here.visitor()
+    ana, ben = await house.here.agent("Ana"), at(house.there, await house.here.agent("Ben"))
+    room = await maya.conversation()
+    a, b = await ana.connect(), await ben.connect()
+    await a.send({"type": "view", "room": None})
+    await b.send({"type": "view", "room": room})
+    told = await a.find(lambda f: f["type"] == "viewing" and f["room"] == room and f["users"])
+    assert [user["id"] for user in told["users"]] == [ben.id]
+    await b.close()
+    await a.wait("viewing", room=room, users=[])
+
+
 async def test_who_subscribes_misses_nothing_that_is_said_right_then(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:

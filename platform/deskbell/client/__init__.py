@@ -40,6 +40,7 @@ from deskbell.client.events import (
     RoomLost,
     Sent,
     Typing,
+    ViewersChanged,
     Writing,
     WritingVoid,
 )
@@ -84,6 +85,7 @@ __all__ = [
     "Sent",
     "Typing",
     "Unreachable",
+    "ViewersChanged",
     "Writing",
     "WritingVoid",
 ]

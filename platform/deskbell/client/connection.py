@@ -49,6 +49,7 @@ from deskbell.client.events import (
     Reconnecting,
     RoomLost,
     Sent,
+    ViewersChanged,
 )
 from deskbell.client.incoming import AnyCase, Unread, understood
 from deskbell.client.line import Line
@@ -88,6 +89,7 @@ from deskbell.wire.frames import (
     Subscribed,
     Tips,
     TypingFrame,
+    Viewing,
     Welcome,
 )
 
@@ -191,6 +193,8 @@ class Client(Routes):
         self.rooms: dict[str, RoomView] = {}
         self.cases: dict[str, Case] = {}
         self.presence: dict[str, Presence] = {}
+        self.viewers: dict[str, tuple[PublicUser, ...]] = {}
+        self._view: dict[str, Any] | None = None
         self.inbox: dict[str, Inbox] = {}
         self.on_event = on_event
         self._listeners: set[Events] = set()
@@ -382,6 +386,14 @@ class Client(Routes):
     def typing(self, room: str, on: bool) -> None:
         """Say that one is typing; not repeated when it is lost."""
         self._mention({"type": "typing", "room": room, "on": on})
+
+    def looks_at(self, room: str | None) -> None:
+        """Agents: say which conversation one looks at, and hear by :class:`ViewersChanged` who looks at which.
+
+        Said again after a reconnect. None: at none of them.
+        """
+        self._view = {"type": "view", "room": room}
+        self._mention(self._view)
 
     async def history(
         self,
@@ -723,6 +735,9 @@ class Client(Routes):
         self.state = "live"
         self._emit(Live(welcome.user, welcome.connection, again))
         self._ask_all(self.rooms.values())
+        self.viewers.clear()
+        if self._view is not None:
+            line.say(self._view)
         for request in list(self._requests.values()):
             self._post(request)
         if self._ready is not None and not self._ready.done():
@@ -802,6 +817,11 @@ class Client(Routes):
         elif isinstance(frame, Inbox):
             self.inbox[frame.room] = frame
             self._emit(InboxChanged(frame.room, frame))
+        elif isinstance(frame, Viewing):
+            self.viewers[frame.room] = tuple(frame.users)
+            if not frame.users:
+                del self.viewers[frame.room]
+            self._emit(ViewersChanged(frame.room, tuple(frame.users)))
         elif isinstance(frame, AnyCase):
             self._hear_case(frame)
         elif isinstance(frame, DraftFrame):

@@ -118,6 +118,14 @@ class Typing:
 
 
 @dataclass(frozen=True)
+class ViewersChanged:
+    """For agents who said what they look at: who looks at a conversation now, oneself included."""
+
+    room: str
+    users: tuple[PublicUser, ...]
+
+
+@dataclass(frozen=True)
 class Writing:
     """The bot is writing. ``text`` is all of this turn so far; the stored message replaces it."""
 
@@ -230,6 +238,6 @@ class Delayed:
 
 Event = (
     Connecting | Live | Reconnecting | Closed | RoomLoaded | RoomLost | MessageNew | MessageChanged | MessagesPurged
-    | ParticipantChanged | RoomChanged | Typing | Writing | WritingVoid | ReadMoved | PresenceChanged | CaseChanged
-    | OwnCaseChanged | DraftChanged | InboxChanged | NoticeGiven | Problem | Sent | NotSent | Delayed
+    | ParticipantChanged | RoomChanged | Typing | ViewersChanged | Writing | WritingVoid | ReadMoved | PresenceChanged
+    | CaseChanged | OwnCaseChanged | DraftChanged | InboxChanged | NoticeGiven | Problem | Sent | NotSent | Delayed
 )  # fmt: skip

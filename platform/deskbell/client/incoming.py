@@ -33,6 +33,7 @@ from deskbell.wire.frames import (
     Subscribed,
     Tips,
     TypingFrame,
+    Viewing,
     Welcome,
 )
 
@@ -61,7 +62,7 @@ class AnyCase(Frame, frozen=True, tag="case"):
 _Known = (
     Welcome | Subscribed | Changes | MessageFrame | ParticipantFrame | RoomFrame | Skip | Ack | Ok | HistoryFrame
     | ErrorFrame | TypingFrame | Receipt | Presence | Delta | AnyCase | DraftFrame | Inbox | Tips | Reset | Notice
-    | Drain | Ping | Pong
+    | Viewing | Drain | Ping | Pong
 )  # fmt: skip
 _decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(_Known)
 

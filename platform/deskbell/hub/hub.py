@@ -11,12 +11,13 @@ import structlog
 
 from deskbell.clock import Clock
 from deskbell.errors import DeskbellError, NotFound
-from deskbell.hub import fan_out, inboxes
+from deskbell.hub import fan_out, inboxes, viewers
 from deskbell.hub.connection import Connection, Stream, Subscription
 from deskbell.hub.ground import Ground
 from deskbell.hub.inboxes import Inboxes, Person
 from deskbell.hub.passing import Passing
 from deskbell.hub.streams import Streams
+from deskbell.hub.viewers import Viewers
 from deskbell.ids import ConnectionId, RoomId, TenantId, UserId
 from deskbell.model.policy import Policy
 from deskbell.model.records import Actor, Channel, Membership
@@ -61,6 +62,7 @@ class Hub:
         self._ground = Ground(db, channels, prepare, bus)
         self._inboxes = Inboxes(self._ground)
         self._passing = Passing(self._ground)
+        self._viewers = Viewers(self._ground)
         self._streams = Streams(self._ground, self._look_again, self._healed)
         self._staff: dict[TenantId, dict[ConnectionId, Connection]] = {}
         self._connections: dict[ConnectionId, Connection] = {}
@@ -92,6 +94,7 @@ class Hub:
             asyncio.create_task(self._every(self._heartbeat_s / self._slots, self._beat), name="hub-heartbeat"),
             asyncio.create_task(self._every(TIPS_EVERY_S, self._streams.tell_tips), name="hub-tips"),
             asyncio.create_task(self._every(inboxes.INBOX_EVERY_S, self._inboxes.tell), name="hub-inbox"),
+            asyncio.create_task(self._every(viewers.RENEW_EVERY_S, self._viewers.renew), name="hub-viewers"),
         ]
 
     async def close(self) -> None:
@@ -99,6 +102,7 @@ class Hub:
             task.cancel()
         await asyncio.gather(*self._loops, return_exceptions=True)
         await self._ground.close()
+        self._viewers.close()
         self._streams.close()
 
     async def _every(self, seconds: float, work: Callable[[], Awaitable[None]]) -> None:
@@ -148,6 +152,8 @@ class Hub:
         """A socket has a new token; what its user may do in the tenant may have changed with it."""
         self._unstaff(connection)
         connection.actor = actor
+        if not actor.is_staff:
+            self._viewers.gone(connection)
         if actor.is_staff and connection.id in self._connections:
             self._employ(connection)
 
@@ -176,6 +182,7 @@ class Hub:
         actor = connection.actor
         for room_id in list(connection.rooms):
             self.unsubscribe(connection, room_id)
+        self._viewers.gone(connection)
         self._unstaff(connection)
         person = self._inboxes.people.get((actor.tenant, actor.id))
         if person is None:
@@ -183,6 +190,11 @@ class Hub:
         person.connections.pop(connection.id, None)
         if not person.connections:
             self._inboxes.gone(person)
+
+    def look(self, connection: Connection, room_id: RoomId | None) -> None:
+        """An agent's socket shows a conversation, or none; from now on it hears at which the others look."""
+        if connection.id in self._connections:
+            self._viewers.look(connection, room_id)
 
     # rooms
 
@@ -285,6 +297,9 @@ class Hub:
             self.remove(connection)
 
     def _to_staff(self, event: Event) -> None:
+        if event.kind == "looks":
+            self._viewers.hear(event)
+            return
         staff = self._staff.get(event.tenant)
         if staff:
             frame = self._ground.prepare(event.frame)

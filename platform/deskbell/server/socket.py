@@ -18,7 +18,7 @@ import msgspec
 import structlog
 from quart import Websocket
 
-from deskbell.actions import access, cases, messages, people, presence, reads, turns
+from deskbell.actions import access, cases, messages, people, presence, reads, turns, viewing
 from deskbell.actions.access import Place
 from deskbell.actions.messages import Answer, Held
 from deskbell.errors import (
@@ -189,6 +189,9 @@ class Socket(Line):
                     presence.tell_typing(ports, actor, command.room, on=command.on)
                 else:
                     await presence.typing(ports, actor, command.room, on=command.on)
+            case commands.View():
+                await viewing.may_look(ports, actor, command.room)
+                self._hub.look(connection, command.room)
             case commands.History():
                 await self._history(connection, command)
             case commands.Escalate():

@@ -126,6 +126,12 @@ class Typing(Command, frozen=True, tag="typing"):
     on: bool
 
 
+class View(Command, frozen=True, tag="view"):
+    """Agents: which conversation this socket's page shows; null: none, as while one looks at the list."""
+
+    room: RoomId | None
+
+
 class History(Command, frozen=True, tag="history"):
     """One of ``before``, ``after`` (each a ``seq``), ``around`` (that, or a message) and ``at``; none: the newest."""
 
@@ -161,11 +167,11 @@ class Pong(Command, frozen=True, tag="pong"):
 
 AnyCommand = (
     Auth | Subscribe | Unsubscribe | Send | Edit | Delete | React | Unreact | Pin | Unpin | Read
-    | Delivered | Typing | History | Escalate | Stop | Refresh | Ping | Pong
+    | Delivered | Typing | View | History | Escalate | Stop | Refresh | Ping | Pong
 )  # fmt: skip
 COMMANDS: tuple[type[Command] | type[Send], ...] = (
     Auth, Subscribe, Unsubscribe, Send, Edit, Delete, React, Unreact, Pin, Unpin, Read,
-    Delivered, Typing, History, Escalate, Stop, Refresh, Ping, Pong,
+    Delivered, Typing, View, History, Escalate, Stop, Refresh, Ping, Pong,
 )  # fmt: skip
 TYPES = frozenset(str(c.__struct_config__.tag) for c in COMMANDS)
 

@@ -130,6 +130,13 @@ class TypingFrame(Frame, frozen=True, tag="typing"):
     on: bool
 
 
+class Viewing(Frame, frozen=True, tag="viewing"):
+    """For agents: which of them, 20 at most, look at a conversation now."""
+
+    room: RoomId
+    users: list[PublicUser]
+
+
 class Receipt(Frame, frozen=True, tag="receipt"):
     room: RoomId
     user: UserId
@@ -219,8 +226,8 @@ class Pong(Reply, frozen=True, tag="pong"):
 
 FRAMES: tuple[type[Frame], ...] = (
     Welcome, Subscribed, Changes, MessageFrame, ParticipantFrame, RoomFrame, Skip, Ack, Ok, HistoryFrame,
-    ErrorFrame, TypingFrame, Receipt, Presence, Delta, CaseFrame, OwnCaseFrame, DraftFrame, Inbox, Tips, Reset, Notice,
-    Drain, Ping, Pong,
+    ErrorFrame, TypingFrame, Viewing, Receipt, Presence, Delta, CaseFrame, OwnCaseFrame, DraftFrame, Inbox, Tips, Reset,
+    Notice, Drain, Ping, Pong,
 )  # fmt: skip
 
 _encoder = msgspec.json.Encoder()
