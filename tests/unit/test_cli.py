@@ -6,6 +6,7 @@ import shlex
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -92,6 +93,19 @@ def test_a_port_that_is_taken_is_told_in_a_sentence(command: str, taken: int, tm
     assert f"Something answers on port {taken} already. Stop it, or give another with --port.\n" in done.stderr
     assert "Errno" not in done.stderr and "Traceback" not in done.stderr
     assert list(tmp_path.iterdir()) == []  # nothing was made for a server that never was
+
+
+def test_whoever_serves_is_told_where(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "deskbell", "serve", "--host", "127.0.0.1", "--port", "0"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, cwd=tmp_path) as served:
+        assert served.stderr is not None
+        patience = threading.Timer(30, served.kill)
+        patience.start()
+        try:
+            assert any("Serving on 127.0.0.1 port " in line for line in served.stderr)
+        finally:
+            patience.cancel()
+            served.terminate()
 
 
 def test_an_address_of_another_machine_is_told_in_a_sentence(tmp_path: Path) -> None:

@@ -583,6 +583,12 @@ class Server(uvicorn.Server):
         self.drain = drain
         self.drain_timeout_s = drain_timeout_s
 
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start, and say where: what serves is otherwise silent until something goes wrong."""
+        await super().startup(sockets=sockets)
+        for listener in [listener for server in self.servers for listener in server.sockets]:
+            _log.info("Serving on %s port %d", *listener.getsockname()[:2])
+
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Drain, then shut down."""
         for server in self.servers:
