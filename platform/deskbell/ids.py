@@ -14,6 +14,7 @@ UserId = NewType("UserId", str)
 RoomId = NewType("RoomId", str)
 MessageId = NewType("MessageId", str)
 CaseId = NewType("CaseId", str)
+LabelId = NewType("LabelId", str)
 TurnId = NewType("TurnId", str)
 ConnectionId = NewType("ConnectionId", str)
 

@@ -21,7 +21,7 @@ from deskbell.actions.rooms import new_member, new_room
 from deskbell.clock import from_us
 from deskbell.contracts import HandOver, Situation
 from deskbell.errors import Conflict, Forbidden, Invalid, NotFound, PreconditionFailed, RoomClosed
-from deskbell.ids import CaseId, MessageId, RoomId, TenantId, UserId, is_id, new_id
+from deskbell.ids import CaseId, LabelId, MessageId, RoomId, TenantId, UserId, is_id, new_id
 from deskbell.model import case_rules, ownership
 from deskbell.model.case_rules import Step
 from deskbell.model.records import Actor, Case, Message, PublicUser, Room
@@ -811,8 +811,12 @@ VIEWS = {
 }
 
 
-async def listed(ports: Ports, actor: Actor, view: str, *, limit: int = 50, offset: int = 0) -> list[Case]:
+async def listed(
+    ports: Ports, actor: Actor, view: str, *, label: LabelId | None = None, limit: int = 50, offset: int = 0
+) -> list[Case]:
     """Cases of a view: mine, queue (of my teams), bot (the visitor goes on with it), all, snoozed, resolved.
+
+    ``label``: only those that carry it.
 
     Raises:
         NotFound: Not staff.
@@ -820,6 +824,8 @@ async def listed(ports: Ports, actor: Actor, view: str, *, limit: int = 50, offs
     """
     if not actor.is_staff:
         raise NotFound()
+    if label is not None and not is_id(label):
+        return []
     if view not in VIEWS:
         raise Invalid(f"There is no view {view!r}.", known=sorted(VIEWS))
     teams = None
@@ -832,6 +838,7 @@ async def listed(ports: Ports, actor: Actor, view: str, *, limit: int = 50, offs
         agent=actor.id if view == "mine" else None,
         teams=teams,
         owner="bot" if view == "bot" else None,
+        label=label,
         limit=limit,
         offset=offset,
     )

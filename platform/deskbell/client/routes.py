@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -10,7 +10,7 @@ import msgspec
 
 from deskbell.client.rest import NotUnderstood, Rest
 from deskbell.errors import NotFound
-from deskbell.model.records import Case, Message, Participant, RoomState, SavedDraft
+from deskbell.model.records import Case, Label, Message, Participant, RoomState, SavedDraft
 from deskbell.wire.frames import OwnCaseFrame
 
 
@@ -148,9 +148,10 @@ class Routes:
 
     # -- agents
 
-    async def cases_in(self, view: str) -> list[Case]:
-        """Cases; ``view`` is ``mine``, ``queue``, ``bot`` or ``all``."""
-        found = await self.rest("GET", f"/cases?{urlencode({'view': view})}")
+    async def cases_in(self, view: str, *, label: str | None = None) -> list[Case]:
+        """Cases; ``view`` is ``mine``, ``queue``, ``bot`` or ``all``; ``label``: only those that carry it."""
+        query = {"view": view} | ({} if label is None else {"label": label})
+        found = await self.rest("GET", f"/cases?{urlencode(query)}")
         cases: list[Case] = _as(found, list[Case], "items")
         return cases
 
@@ -193,6 +194,32 @@ class Routes:
 
     async def _case(self, case: str, verb: str, body: dict[str, Any]) -> Case:
         changed: Case = _as(await self.rest("POST", f"/cases/{_id(case)}/{verb}", body), Case)
+        return changed
+
+    async def labels(self) -> list[Label]:
+        """All labels of the tenant, retired ones too."""
+        found: list[Label] = _as(await self.rest("GET", "/labels"), list[Label], "items")
+        return found
+
+    async def create_label(self, name: str, color: str = "") -> Label:
+        """Offer a new label; ``color`` is ``#rrggbb`` or empty. Supervisors."""
+        made: Label = _as(await self.rest("POST", "/labels", {"name": name, "color": color}), Label)
+        return made
+
+    async def change_label(self, label: str, **fields: Any) -> Label:
+        """``fields``: ``name``, ``color``, ``retired``."""
+        changed: Label = _as(await self.rest("PATCH", f"/labels/{_id(label)}", fields), Label)
+        return changed
+
+    async def retire_label(self, label: str) -> Label:
+        """Offer a label no more; it stays on the cases that carry it."""
+        retired: Label = _as(await self.rest("DELETE", f"/labels/{_id(label)}"), Label)
+        return retired
+
+    async def label_case(self, case: str, labels: Sequence[str], *, version: int | None = None) -> Case:
+        """Have a case carry exactly these labels; with ``version``: only if it is still this one."""
+        body = {"labels": list(labels)} | ({} if version is None else {"version": version})
+        changed: Case = _as(await self.rest("PUT", f"/cases/{_id(case)}/labels", body), Case)
         return changed
 
     async def backstage(self, room: str) -> RoomState:

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from deskbell.ids import CaseId, MessageId, RoomId, TenantId, UserId
+from deskbell.ids import CaseId, LabelId, MessageId, RoomId, TenantId, UserId
 from deskbell.model.policy import Policy
 
 UserKind = Literal["visitor", "member", "agent", "bot", "system"]
@@ -207,6 +207,16 @@ class Case(msgspec.Struct, frozen=True):
     rating: int | None = None
     rating_comment: str | None = None
     merged_into: CaseId | None = None
+    labels: list[LabelId] = []
+
+
+class Label(msgspec.Struct, frozen=True):
+    """What a tenant's agents sort cases by. ``retired``: it is not offered any more, and stays where it is."""
+
+    id: LabelId
+    name: str
+    color: str = ""
+    retired: bool = False
 
 
 DraftKind = Literal["reply", "note"]

@@ -8,7 +8,7 @@ from datetime import datetime
 import msgspec
 
 from deskbell.clock import to_us
-from deskbell.ids import CaseId, RoomId, TenantId, UserId
+from deskbell.ids import CaseId, LabelId, RoomId, TenantId, UserId
 from deskbell.model.records import Case
 from deskbell.store import rows
 from deskbell.store.database import Queries
@@ -108,6 +108,7 @@ async def listed(
     agent: UserId | None = None,
     teams: Sequence[str] | None = None,
     owner: str | None = None,
+    label: LabelId | None = None,
     limit: int = 50,
     offset: int = 0,
 ) -> list[Case]:
@@ -126,6 +127,9 @@ async def listed(
             "EXISTS (SELECT 1 FROM rooms r WHERE r.tenant_id = c.tenant_id AND r.id = c.room_id"
             f" AND r.owner_kind = ${len(args)})"
         )
+    if label is not None:
+        args.append(f'%"{label}"%')  # an id, in a list of ids: nothing in it has a meaning of its own
+        where.append(f"c.labels LIKE ${len(args)}")
     args += [limit, offset]
     found = await db.fetch(
         f"{_CASE} WHERE {' AND '.join(where)} ORDER BY c.priority DESC, COALESCE(c.waiting_since, c.opened_at), c.id"
@@ -180,15 +184,15 @@ async def put(db: Queries, tenant: TenantId, case: Case, now_us: int) -> None:
     await db.execute(
         "INSERT INTO cases (tenant_id, id, room_id, status, reason, priority, team, agent, step, opened_at,"
         " waiting_since, deadline_at, first_response_at, resolved_at, snoozed_until, handover, rating, rating_comment,"
-        " merged_into, version, changed_at)"
-        " VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14,$15,$16,$17,$18,$19,$20,$21)"
+        " merged_into, version, changed_at, labels)"
+        " VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14,$15,$16,$17,$18,$19,$20,$21,$22)"
         " ON CONFLICT (tenant_id, id) DO UPDATE SET status = excluded.status, reason = excluded.reason,"
         " priority = excluded.priority, team = excluded.team, agent = excluded.agent, step = excluded.step,"
         " waiting_since = excluded.waiting_since, deadline_at = excluded.deadline_at,"
         " first_response_at = excluded.first_response_at, resolved_at = excluded.resolved_at,"
         " snoozed_until = excluded.snoozed_until, handover = excluded.handover, rating = excluded.rating,"
         " rating_comment = excluded.rating_comment, merged_into = excluded.merged_into, version = excluded.version,"
-        " changed_at = excluded.changed_at",
+        " changed_at = excluded.changed_at, labels = excluded.labels",
         tenant,
         case.id,
         case.room,
@@ -210,4 +214,5 @@ async def put(db: Queries, tenant: TenantId, case: Case, now_us: int) -> None:
         None if case.merged_into is None else case.merged_into,
         case.version,
         now_us,
+        msgspec.json.encode(case.labels).decode(),
     )

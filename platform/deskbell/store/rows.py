@@ -42,7 +42,7 @@ MESSAGE_COLUMNS = (
 CASE_COLUMNS = (
     "c.id, c.room_id, c.status, c.reason, c.priority, c.team, c.agent, c.step, c.opened_at, c.waiting_since, "
     "c.deadline_at, c.first_response_at, c.resolved_at, c.snoozed_until, c.handover, c.rating, c.rating_comment, "
-    "c.merged_into, c.version"
+    "c.merged_into, c.version, c.labels"
 )
 USER_COLUMNS = "u.id AS user_id, u.kind AS user_kind, u.name AS user_name, u.avatar AS user_avatar"
 
@@ -151,4 +151,5 @@ def case(row: Row, position: int | None = None) -> Case:
         rating=row["rating"],
         rating_comment=row["rating_comment"],
         merged_into=row["merged_into"],
+        labels=[] if row["labels"] == "[]" else _json.decode(row["labels"]),
     )

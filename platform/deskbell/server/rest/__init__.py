@@ -18,6 +18,7 @@ from deskbell.server.rest import (
     drafts,
     errors,
     health,
+    labels,
     messages,
     moderation,
     openapi,
@@ -34,7 +35,22 @@ from deskbell.server.rest.routes import PREFIX
 __all__ = ["PREFIX", "openapi_of", "register"]
 
 _DOCUMENT = "deskbell_openapi"
-NOUNS = (auth, rooms, participants, messages, drafts, search, sync, support, cases, agents, moderation, audit, plugins)
+NOUNS = (
+    auth,
+    rooms,
+    participants,
+    messages,
+    drafts,
+    search,
+    sync,
+    support,
+    cases,
+    labels,
+    agents,
+    moderation,
+    audit,
+    plugins,
+)
 
 
 def register(app: Quart, edge: Edge) -> None:

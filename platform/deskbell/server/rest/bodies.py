@@ -12,7 +12,7 @@ from msgspec import Meta
 
 from deskbell.clock import to_us
 from deskbell.errors import Invalid
-from deskbell.ids import CaseId, MessageId, RoomId, UserId, is_id
+from deskbell.ids import CaseId, LabelId, MessageId, RoomId, UserId, is_id
 from deskbell.wire.commands import Limit, Seq
 
 __all__ = [
@@ -41,6 +41,7 @@ AnyMessage = Annotated[MessageId, Meta(max_length=36, extra_json_schema=_UUID)]
 AnyCase = Annotated[CaseId, Meta(max_length=36, extra_json_schema=_UUID)]
 OneRoom = Annotated[RoomId, Meta(pattern="^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$", extra_json_schema=_UUID)]
 """A room in a query that narrows a list; what is no id is a mistake there, not a room one may not see."""
+OneLabel = Annotated[LabelId, Meta(pattern="^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$", extra_json_schema=_UUID)]
 OneUser = Annotated[UserId, Meta(pattern="^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$", extra_json_schema=_UUID)]
 Text = Annotated[str, Meta(max_length=65_536)]
 Moment = Annotated[str, Meta(max_length=40, extra_json_schema={"format": "date-time"})]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Literal
 
-from msgspec import Meta
+from msgspec import UNSET, Meta, UnsetType
 from quart import Blueprint
 
 from deskbell.actions import cases
@@ -13,7 +13,7 @@ from deskbell.errors import AlreadyClaimed, Conflict, Forbidden, Gone, NotFound,
 from deskbell.ids import CaseId
 from deskbell.model.records import Case
 from deskbell.server.edge import Edge
-from deskbell.server.rest.bodies import AnyUser, Body, Items, Listed, Nothing, Seq, Text, cursor, read_cursor
+from deskbell.server.rest.bodies import AnyUser, Body, Items, Listed, Nothing, OneLabel, Seq, Text, cursor, read_cursor
 from deskbell.server.rest.conditions import IF_MATCH, PROMISED
 from deskbell.server.rest.routes import Ask, Routes
 
@@ -22,9 +22,13 @@ MAX_OFFSET = 100_000
 
 
 class CasesQuery(Listed, frozen=True):
-    """``mine``; ``queue``: of my teams; ``bot``: waiting while the assistant goes on; ``all`` that are open."""
+    """``mine``; ``queue``: of my teams; ``bot``: waiting while the assistant goes on; ``all`` that are open.
+
+    ``label``: only those that carry it.
+    """
 
     view: View = "mine"
+    label: OneLabel | UnsetType = UNSET
 
 
 class CaseChange(Body, frozen=True):
@@ -63,7 +67,8 @@ def blueprint(edge: Edge) -> Blueprint:
         query: CasesQuery = ask.query
         position = read_cursor(query.cursor, int)
         offset = 0 if position is None else min(position[0], MAX_OFFSET)
-        found = await cases.listed(ports, ask.actor, query.view, limit=query.limit + 1, offset=offset)
+        label = None if query.label is UNSET else query.label
+        found = await cases.listed(ports, ask.actor, query.view, label=label, limit=query.limit + 1, offset=offset)
         page = found[: query.limit]
         return Items(page, cursor(offset + len(page)) if len(found) > len(page) else None)
 

@@ -42,6 +42,7 @@ _NOUNS = {
     "sync": "Catching up: changes, unread, presence.",
     "support": "Conversations between visitors, the assistant and agents.",
     "cases": "Escalations, for agents.",
+    "labels": "What agents sort cases by.",
     "agents": "Being there.",
     "moderation": "What filters kept back, and what people reported.",
     "plugins": "Plugins, and the addresses they add.",
