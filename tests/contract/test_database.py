@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
+import stat
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
@@ -1016,3 +1017,17 @@ async def test_the_shipped_schema_fits_both_databases(database_url: str) -> None
         assert await db.fetchval("SELECT count(*) FROM schema_version") >= 1
     finally:
         await db.close()
+
+
+async def test_a_new_sqlite_file_is_its_owners_alone(tmp_path: Path) -> None:
+    """What people say to each other stands in it, and so do the secrets that sign webhooks."""
+    file = tmp_path / "data" / "deskbell.sqlite3"
+    await migrate(f"sqlite:///{file}")
+    database = await Database.open(f"sqlite:///{file}")
+    try:
+        await database.execute("UPDATE installation SET created_at = created_at")
+        assert {path.name: stat.S_IMODE(path.stat().st_mode) & 0o077 for path in file.parent.iterdir()} == {
+            path.name: 0 for path in file.parent.iterdir()
+        }
+    finally:
+        await database.close()

@@ -267,6 +267,23 @@ async def test_private_notes_go_only_where_they_were_asked_for(database_url: str
         assert (got[-1].type, got[-1].event["data"]["message"]["content"]) == ("note.created", NOTE)
 
 
+async def test_an_endpoint_that_never_answers_holds_up_no_other(database_url: str, receiver: Receiver) -> None:
+    """Each has a share of the places, however long its own line is."""
+    for_ever = asyncio.Event()
+    async with Receiver.open() as silent:
+        silent.before_answer = lambda: asyncio.wait_for(for_ever.wait(), 60)  # type: ignore[assignment]
+        ports = [receiver.port, silent.port]
+        async with telling(database_url, receiver, ports=ports, timeout_s=30.0, at_once=4) as (desk, admin):
+            await endpoint(admin, silent, "message.created")
+            await endpoint(admin, receiver, "message.created")
+            ana, room = await room_of(desk)
+            for number in range(8):
+                await ana.post(f"/rooms/{room}/messages", {"content": f"{number}"})
+            await receiver.gets(8)
+            assert len(silent.got) <= 2
+            for_ever.set()
+
+
 @pytest.mark.parametrize(
     "url",
     [

@@ -76,12 +76,12 @@ class Seen(msgspec.Struct, frozen=True):
 
 
 class Lifts:
-    """What the plugin's parts share."""
+    """What the plugin's parts share. Nothing is remembered here: other instances answer too, and each ends one day."""
 
     def __init__(self, settings: Settings, context: PluginContext) -> None:
         self.settings = settings
         self.context = context
-        self.seen: dict[str, Seen] = {}
+        self.tenant = TenantId(settings.tenant)
 
     async def scanned(self, request: RouteRequest) -> Left:
         signature = hmac.new(self.settings.secret.encode(), request.raw, "sha256").hexdigest()
@@ -90,12 +90,12 @@ class Lifts:
         scan: Scan = request.body
         work = msgspec.to_builtins(scan)
         # `once`: a sensor that gets no answer posts the same scan again.
-        new = await self.context.enqueue("scans", TenantId(self.settings.tenant), work, key=scan.room, once=scan.id)
+        new = await self.context.enqueue("scans", self.tenant, work, key=scan.room, once=scan.id)
         return Left(new)
 
     async def tell(self, item: QueueItem) -> Done | Retry | Dead:
         scan = msgspec.convert(item.payload, Scan)
-        self.seen[scan.lift.number] = Seen(scan.lift, item.created_at)
+        await self.context.kept.put(item.tenant, f"lift/{scan.lift.number}", Seen(scan.lift, item.created_at))
         speaker = self.context.desk.acting_as(item.tenant, UserId(self.settings.speaker))
         try:
             await speaker.send(
@@ -112,22 +112,16 @@ class Lifts:
         return Done()
 
     async def last(self, request: RouteRequest) -> Seen:
-        found = self.seen.get(request.path["number"])
+        found = await self.context.kept.get(self.tenant, f"lift/{request.path['number']}")
         if found is None:
             raise NotFound()
-        return found
+        return msgspec.convert(found, Seen)
 
     async def forget(self, now: datetime) -> None:
         before = now - timedelta(days=self.settings.keep_days)
-        self.seen = {number: seen for number, seen in self.seen.items() if seen.at >= before}
-
-
-_lifts: dict[PluginContext, Lifts] = {}
-
-
-def _of(settings: Settings, context: PluginContext) -> Lifts:
-    """One for all hooks of one desk."""
-    return _lifts.setdefault(context, Lifts(settings, context))
+        for name, value in await self.context.kept.list(self.tenant, "lift/", limit=1000):
+            if msgspec.convert(value, Seen).at < before:
+                await self.context.kept.drop(self.tenant, name)
 
 
 @hookimpl
@@ -137,7 +131,7 @@ def register_message_kinds() -> Sequence[MessageKind]:
 
 @hookimpl
 def register_routes(settings: Settings, context: PluginContext) -> Sequence[Route]:
-    lifts = _of(settings, context)
+    lifts = Lifts(settings, context)
     return [
         Route(
             name="scan",
@@ -162,9 +156,9 @@ def register_routes(settings: Settings, context: PluginContext) -> Sequence[Rout
 
 @hookimpl
 def register_queues(settings: Settings, context: PluginContext) -> Sequence[Queue]:
-    return [Queue(name="scans", handler=_of(settings, context).tell, max_attempts=10)]
+    return [Queue(name="scans", handler=Lifts(settings, context).tell, max_attempts=10)]
 
 
 @hookimpl
 def register_jobs(settings: Any, context: PluginContext) -> Sequence[Job]:
-    return [Job(name="forget", cron="30 3 * * *", handler=_of(settings, context).forget)]
+    return [Job(name="forget", cron="30 3 * * *", handler=Lifts(settings, context).forget)]

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections import Counter
 from collections.abc import Mapping
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -101,6 +103,7 @@ class PluginWork:
     def __init__(self, ports: Ports) -> None:
         self._ports = ports
         self._running: dict[str, set[asyncio.Task[Any]]] = {}
+        self._keys: dict[str, Counter[str]] = {}
         self._slots: dict[str, int] = {}
         self._closing = False
 
@@ -123,15 +126,26 @@ class PluginWork:
         if free <= 0 or self._closing:
             return
         lease_us = int((asked.offer.deadline_s + LEASE_SPARE_S) * 1_000_000)
-        now_us = await self._ports.journal.now_us()
-        for work in await outbox.claim(self._ports.db, name, now_us, lease_us, free):
-            # Owned by the plugin: switched off, it stops, and the row is taken again after its lease.
-            task = asked.plugin.own(self._handle(asked, work), f"queue {asked.offer.name}")
-            running.add(task)
-            task.add_done_callback(lambda ended, name=name: self._handled(name, ended))  # type: ignore[misc]
+        keys, per_key = self._keys.setdefault(name, Counter()), asked.offer.at_once_per_key
+        while free > 0:
+            now_us = await self._ports.journal.now_us()
+            # Where a key has a share of its own, what is under way is looked at anew after each.
+            busy = [] if per_key is None else [key for key, count in keys.items() if count >= per_key]
+            limit = free if per_key is None else 1
+            claimed = await outbox.claim(self._ports.db, name, now_us, lease_us, limit, besides=busy)
+            for work in claimed:
+                # Owned by the plugin: switched off, it stops, and the row is taken again after its lease.
+                task = asked.plugin.own(self._handle(asked, work), f"queue {asked.offer.name}")
+                running.add(task)
+                keys[work.key] += 1
+                task.add_done_callback(partial(self._handled, name, work.key))
+            if per_key is None or not claimed:
+                return
+            free -= 1
 
-    def _handled(self, name: str, task: asyncio.Task[Any]) -> None:
+    def _handled(self, name: str, key: str, task: asyncio.Task[Any]) -> None:
         self._running[name].discard(task)
+        self._keys[name] -= Counter([key])  # and forgets those of which nothing is left
         if not self._closing and not task.cancelled():
             self._ports.journal.outbox_filled(name)  # there may be more
 

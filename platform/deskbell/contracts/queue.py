@@ -62,7 +62,8 @@ class Queue:
     Each item is handled at least once, by one instance at a time, and ends done or dead after at most
     ``max_attempts``. Raising, answering something else and taking longer than ``deadline_s`` count as
     ``Retry``. Pauses double from ``backoff_base_s`` to ``backoff_cap_s`` and are spread by chance. At most
-    ``at_once`` items are handled at the same time in a process. ``run_in="thread"``: a plain function.
+    ``at_once`` items are handled at the same time in a process, of one ``key`` at most ``at_once_per_key``:
+    where keys are other sides, one that is slow then does not hold up the rest. ``run_in="thread"``: a plain function.
     """
 
     name: str
@@ -72,4 +73,5 @@ class Queue:
     backoff_cap_s: float = 600.0
     deadline_s: float = 20.0
     at_once: int = 4
+    at_once_per_key: int | None = None
     run_in: Literal["loop", "thread"] = "loop"

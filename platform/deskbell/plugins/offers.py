@@ -192,8 +192,10 @@ def _job(offer: Job) -> str:
 
 
 def _queue(offer: Queue) -> str:
-    for key in ("max_attempts", "at_once"):
+    for key in ("max_attempts", "at_once", "at_once_per_key"):
         value = getattr(offer, key)
+        if value is None and key == "at_once_per_key":
+            continue
         if type(value) is not int or value < 1:
             return f"its {key} is {value!r}; it must be a whole number, 1 or more"
     wrong = (_positive(getattr(offer, key), key) for key in ("backoff_base_s", "backoff_cap_s", "deadline_s"))

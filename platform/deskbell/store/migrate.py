@@ -299,7 +299,7 @@ async def _named(migration: Migration) -> AsyncIterator[None]:
 def _sqlite(url: str) -> Iterator[sqlite3.Connection]:
     path = sqlite_backend.path_of(url)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        sqlite_backend.make_file(path)
         con = sqlite3.connect(path, isolation_level=None, timeout=_BUSY_TIMEOUT_MS / 1000)
     except (sqlite3.Error, OSError) as error:
         raise StoreUnavailable(f"the database cannot be opened: {error}") from error

@@ -52,12 +52,19 @@ def _work(row: Any) -> Work:
 
 
 async def claim(
-    db: Database, queue: str, now_us: int, lease_us: int, limit: int, *, one_per_key: bool = False
+    db: Database,
+    queue: str,
+    now_us: int,
+    lease_us: int,
+    limit: int,
+    *,
+    one_per_key: bool = False,
+    besides: Sequence[str] = (),
 ) -> list[Work]:
     """Claim up to ``limit`` due rows that nobody holds, the most urgent first.
 
     ``one_per_key``: rows of one key are one piece of work (a bot's turn); only the first row of a
-    key is claimed, and none while another row of that key is held.
+    key is claimed, and none while another row of that key is held. ``besides``: keys to leave alone now.
 
     A row whose last holder never came back, and which has no attempt left, is dead from here on.
     """
@@ -71,11 +78,12 @@ async def claim(
         rows = await tx.fetch(
             "SELECT o.id, o.attempts, o.max_attempts FROM outbox o"
             " WHERE o.queue = $1 AND o.status = 'pending' AND o.due_at <= $2"
-            f" AND (o.leased_until IS NULL OR o.leased_until <= $2){alone}"
+            f" AND (o.leased_until IS NULL OR o.leased_until <= $2){alone} AND NOT o.key = ANY($4::text[])"
             " ORDER BY o.priority DESC, o.due_at, o.id LIMIT $3 FOR UPDATE OF o SKIP LOCKED",
             queue,
             now_us,
             limit,
+            list(besides),
         )
         spent = [row["id"] for row in rows if row["attempts"] >= row["max_attempts"]]
         if spent:

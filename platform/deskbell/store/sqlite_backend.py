@@ -115,6 +115,13 @@ def write_ahead(raw: sqlite3.Connection, *, patience_ms: int) -> None:
             time.sleep(0.01)
 
 
+def make_file(path: Path) -> None:
+    """Make the file where there is none, for its owner alone: what people say to each other stands in it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if not path.exists():
+        path.touch(mode=0o600)
+
+
 class NamedRow(sqlite3.Row):
     """A row with the rest of what asyncpg's rows can do, so that code meets one shape."""
 
@@ -284,7 +291,7 @@ class SqliteBackend:
         """
         path = path_of(url)
         try:
-            await asyncio.to_thread(path.parent.mkdir, parents=True, exist_ok=True)
+            await asyncio.to_thread(make_file, path)
         except OSError as error:
             raise StoreUnavailable(f"the folder of the database cannot be made: {error}") from error
         self = cls(path, busy_timeout_ms)

@@ -37,6 +37,7 @@ def register_queues(settings: Settings, context: PluginContext) -> Sequence[Queu
             backoff_cap_s=settings.backoff_cap_s,
             deadline_s=settings.timeout_s + 5,
             at_once=settings.at_once,
+            at_once_per_key=2,  # an endpoint that does not answer must not hold up the others
         )
     ]
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import secrets
 import uuid
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import msgspec
 from ssrfguard import Policy
@@ -40,6 +40,10 @@ class Endpoint(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     created_at: datetime
     old_secret: str = ""
     old_secret_until: datetime | None = None
+
+    def __repr__(self) -> str:
+        """Without its secrets, which a log would keep."""
+        return f"<Endpoint {self.id} {self.url}>"
 
     def wants(self, event: str) -> bool:
         """Whether it asked for this event. Notes are asked for by name: ``*`` does not mean them."""
@@ -127,6 +131,7 @@ class Endpoints:
     ) -> tuple[list[Delivery], str | None]:
         """What became of attempts, newest first, and the name to go on from; None: these are the oldest."""
         log = f"log/{endpoint.id}/"
+        await self._forget(tenant, log, datetime.now(UTC))
         from_here = None if before is None else f"{log}{before}"
         found = await self.context.kept.list(tenant, log, limit=limit, before=from_here)
         older = found[-1][0].removeprefix(log) if len(found) == limit else None
@@ -136,10 +141,12 @@ class Endpoints:
         """Log an attempt, and forget those that are too old."""
         log = f"log/{endpoint.id}/"
         await self.context.kept.put(tenant, f"{log}{name_at(delivery.at)}", delivery)
-        if secrets.randbelow(50) == 0:
-            days = self.context.settings_for(tenant).log_days
-            oldest = name_at(delivery.at - timedelta(days=days), chance=False)
-            await self.context.kept.drop_all(tenant, log, below=f"{log}{oldest}")
+        if secrets.randbelow(50) == 0:  # now and then is enough: whoever looks forgets what is too old first
+            await self._forget(tenant, log, delivery.at)
+
+    async def _forget(self, tenant: TenantId, log: str, now: datetime) -> None:
+        days = self.context.settings_for(tenant).log_days
+        await self.context.kept.drop_all(tenant, log, below=f"{log}{name_at(now - timedelta(days=days), chance=False)}")
 
 
 def name_at(at: datetime, *, chance: bool = True) -> str:
