@@ -80,6 +80,12 @@ def modules(package: str, root: str) -> Iterator[Path]:
     yield from sorted((ROOT / root / package).rglob("*.py"))
 
 
+def our_files() -> Iterator[Path]:
+    """Every Python file of the source roots, but for what npm has put there."""
+    for root in SOURCE_ROOTS:
+        yield from (path for path in (ROOT / root).rglob("*.py") if "node_modules" not in path.parts)
+
+
 def part_of(path: Path) -> str:
     relative = path.relative_to(ROOT / "platform" / "deskbell")
     return relative.parts[0].removesuffix(".py")
@@ -160,7 +166,7 @@ def test_source_roots_are_no_packages(root: str) -> None:
 
 
 def test_modules_are_named_for_what_they_do() -> None:
-    named = {path.stem for root in SOURCE_ROOTS for path in (ROOT / root).rglob("*.py")}
+    named = {path.stem for path in our_files()}
     assert named & FORBIDDEN_NAMES == set()
 
 
@@ -168,8 +174,7 @@ def test_modules_say_what_they_are_for() -> None:
     """A module begins with a sentence for its reader."""
     silent = [
         str(path.relative_to(ROOT))
-        for root in SOURCE_ROOTS
-        for path in (ROOT / root).rglob("*.py")
+        for path in our_files()
         if path.name != "__init__.py" and ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) is None
     ]
     assert silent == []

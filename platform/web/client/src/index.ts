@@ -1,0 +1,13 @@
+/** The protocol client of Deskbell. Everything that is public stands here. */
+
+export { Client, type HistoryBounds, type Options, type SendFields } from "./client.ts";
+export { ConnectionOver, DeskbellError, Unreachable } from "./errors.ts";
+export type { Events } from "./events.ts";
+export type * from "./generated.ts";
+export type { InboxEntry } from "./inbox.ts";
+export type { Letter } from "./outbox.ts";
+export type { RoomView } from "./room.ts";
+export { MemoryShelf, type Shelf, StorageShelf } from "./shelf.ts";
+export { ownSurroundings, type Socket, type Surroundings } from "./surroundings.ts";
+export { BrowserTabs, SoleTab, type Tabs } from "./tabs.ts";
+export type { Login } from "./tokens.ts";
