@@ -52,6 +52,12 @@ def test_the_types_in_this_checkout_are_not_stale(node: str, tmp_path: Path) -> 
     )
 
 
+def test_no_frame_of_the_server_is_overheard() -> None:
+    """The type checker says so too, where it is installed."""
+    heard = set(re.findall(r'case "(\w+)":', (WEB / "client" / "src" / "hearing.ts").read_text("utf-8")))
+    assert heard == set(frames_schema()["server"])
+
+
 def test_the_client_needs_no_package() -> None:
     manifest = json.loads((WEB / "client" / "package.json").read_text("utf-8"))
     assert "dependencies" not in manifest and "peerDependencies" not in manifest

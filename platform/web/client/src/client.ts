@@ -218,6 +218,11 @@ export class Client {
     this.#connection?.say({ type: "typing", room, on });
   }
 
+  /** For agents: say which conversation this page shows; not repeated after a break, so say it at each `live`. */
+  setViewing(room: string | null): void {
+    this.#connection?.say({ type: "view", room });
+  }
+
   /** A part of a room's past, oldest first. What is older than a followed room's view joins the view. */
   async history(room: string, bounds: HistoryBounds = {}): Promise<HistoryFrame> {
     const found = await this.#ask({ type: "history", room, limit: 50, ...bounds }, "history");

@@ -5,7 +5,7 @@
  */
 
 import type { DeskbellError } from "./errors.ts";
-import type { Ack, Case, Message, Notice, OwnCaseFrame, Participant, Presence, PublicUser, RoomState } from "./generated.ts";
+import type { Ack, Case, DraftFrame, Message, Notice, OwnCaseFrame, Participant, Presence, PublicUser, RoomState, Viewing } from "./generated.ts";
 import type { InboxEntry } from "./inbox.ts";
 
 export interface Events {
@@ -43,6 +43,10 @@ export interface Events {
   /** For visitors: how their own case stands. */
   ownCase: OwnCaseFrame;
   inbox: { room: string; entry: InboxEntry | undefined };
+  /** For agents: who looks at a conversation now. */
+  viewing: Viewing;
+  /** What oneself has begun to write, on another of one's pages; `draft` is null when it is over. */
+  draft: DraftFrame;
   notice: Notice;
 
   /** A message of the outbox is committed, or held for a reviewer (`ack.held`). */

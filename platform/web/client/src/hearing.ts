@@ -67,6 +67,12 @@ export function hear(frame: ServerFrame, { following, requests, post, inbox, tel
     case "presence":
       tell({ name: "presence", event: frame });
       break;
+    case "viewing":
+      tell({ name: "viewing", event: frame });
+      break;
+    case "draft":
+      tell({ name: "draft", event: frame });
+      break;
     case "inbox":
       inbox.frame(frame);
       break;
