@@ -118,6 +118,19 @@ describe("the connection", () => {
     expect(newest().last("send")).toEqual(far.last("send"));
   });
 
+  test("repeats requests that were not answered, in the order in which they were made", async () => {
+    const [client, far] = await connected();
+    const asked = [client.editMessage("m-1", "one"), client.editMessage("m-1", "two"), client.react("m-1", "👍")];
+    far.says({ type: "ack", ref: Number(far.last("react")["ref"]), room: ROOM, id: "m-1" });
+    await asked[2];
+    far.hangsUp(4002);
+    await settled(1000);
+    newest().welcomes();
+    expect(newest().heard.map((heard) => heard["content"])).toEqual(["one", "two"]);
+    newest().says({ type: "ack", ref: Number(newest().last("edit")["ref"]), room: ROOM, id: "m-1" });
+    expect((await asked[1])?.id).toBe("m-1");
+  });
+
   test("goes when the server drains, and comes back when it said", async () => {
     const [, far] = await connected();
     far.says({ type: "drain", reconnect_in_ms: 700 });

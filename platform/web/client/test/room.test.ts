@@ -40,6 +40,13 @@ describe("the position", () => {
     expect(view.position).toBe(3);
   });
 
+  test("a frame that was overtaken does not move it back", () => {
+    const view = live();
+    view.durable(frame(message(3)));
+    view.durable(frame(message(1)));
+    expect(view.position).toBe(3);
+  });
+
   test("a greater number is a hole: nothing is told, and the room is behind", () => {
     const view = live();
     expect(view.durable(frame(message(4)))).toEqual([]);
