@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 
-import { Client, DeskbellError, MemoryShelf, type ServerFrame, type Shelf, type Socket, SoleTab } from "../src/index.ts";
+import { Client, DeskbellError, MemoryShelf, type ServerFrame, type Shelf, type Socket, SoleTab, type Tabs } from "../src/index.ts";
 import { frame, message, ROOM, subscribed } from "./samples.ts";
 
 /** The server's end of a socket. */
@@ -55,7 +55,7 @@ function newest(): Far {
   return far;
 }
 
-function made(): Client {
+function made(tabs: Tabs = new SoleTab()): Client {
   const surroundings = {
     now: () => Date.now(),
     random: () => 1,
@@ -75,11 +75,11 @@ function made(): Client {
     },
     onWake: () => () => undefined,
   };
-  return new Client("https://desk.example", { token: "a.b.c" }, { shelf, surroundings, tabs: new SoleTab() });
+  return new Client("https://desk.example", { token: "a.b.c" }, { shelf, surroundings, tabs });
 }
 
-async function connected(): Promise<[Client, Far]> {
-  const client = made();
+async function connected(tabs?: Tabs): Promise<[Client, Far]> {
+  const client = made(tabs);
   const ready = client.connect();
   await settled();
   newest().welcomes();
@@ -232,6 +232,21 @@ describe("sending", () => {
     far.says({ type: "ack", ref, room: ROOM, id: "m-1", client_id: "c-1", seq: 1 });
     expect((await sending).id).toBe("m-1");
     expect(client.unsent().map((letter) => letter.content)).toEqual(["two"]);
+  });
+
+  test("a tab whose message the owner of the outbox does not send sends it itself", async () => {
+    const notes: unknown[] = [];
+    const sole = new SoleTab();
+    const nothing = (): void => undefined;
+    const frozen = { owner: false, onOwner: nothing, say: (note: unknown) => notes.push(note), onNote: nothing, alone: sole.alone.bind(sole), close: nothing };
+    const [client, far] = await connected(frozen);
+    void client.sendMessage(ROOM, "one", { clientId: "c-1" });
+    await settled(4_999);
+    expect([notes, far.count("send")]).toEqual([[{ kind: "put" }], 0]);
+    await settled(1);
+    expect(far.count("send")).toBe(1);
+    far.says({ type: "ack", ref: Number(far.last("send")["ref"]), room: ROOM, id: "m-1", client_id: "c-1", seq: 1 });
+    expect(notes.at(-1)).toMatchObject({ kind: "sent", clientId: "c-1" });
   });
 
   test("what is refused for good leaves the outbox and says why", async () => {
