@@ -15,6 +15,7 @@ RoomId = NewType("RoomId", str)
 MessageId = NewType("MessageId", str)
 CaseId = NewType("CaseId", str)
 LabelId = NewType("LabelId", str)
+ViewId = NewType("ViewId", str)
 TurnId = NewType("TurnId", str)
 ConnectionId = NewType("ConnectionId", str)
 

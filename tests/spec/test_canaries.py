@@ -216,7 +216,7 @@ async def walk(world: World, person: Person) -> str:
         for chosen in itertools.product(*choices):
             path = rule.rule.removeprefix("/api/v1")
             for name, value in zip(sorted(rule.arguments), chosen, strict=True):
-                path = re.sub(rf"<(?:\w+:)?{name}>", value, path)
+                path = re.sub(rf"<(?:[^:>]+:)?{name}>", value, path)
             assert "<" not in path, path
             for query in QUERIES.get(rule.rule, [""]):
                 await get(path + query)

@@ -91,7 +91,7 @@ async def test_the_api_describes_itself(desk: Desk) -> None:
     document = (await desk.http.get("/openapi.json")).json()
     assert document["openapi"].startswith("3.1")
     served = {
-        (re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", rule.rule), method.lower())
+        (re.sub(r"<(?:[^:>]+:)?(\w+)>", r"{\1}", rule.rule), method.lower())
         for rule in desk.application.quart.url_map.iter_rules()
         if rule.rule.startswith("/api/v1/") and not rule.websocket and rule.endpoint != "plugin_address"
         for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}

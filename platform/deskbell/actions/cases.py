@@ -21,10 +21,10 @@ from deskbell.actions.rooms import new_member, new_room
 from deskbell.clock import from_us
 from deskbell.contracts import HandOver, Situation
 from deskbell.errors import Conflict, Forbidden, Invalid, NotFound, PreconditionFailed, RoomClosed
-from deskbell.ids import CaseId, LabelId, MessageId, RoomId, TenantId, UserId, is_id, new_id
+from deskbell.ids import CaseId, MessageId, RoomId, TenantId, UserId, is_id, new_id
 from deskbell.model import case_rules, ownership
 from deskbell.model.case_rules import Step
-from deskbell.model.records import Actor, Case, Message, PublicUser, Room
+from deskbell.model.records import Actor, Case, CaseFilter, CaseView, Message, PublicUser, Room
 from deskbell.ports import Ports
 from deskbell.store import cases, messages, people, rows
 from deskbell.store.change import Change
@@ -33,6 +33,7 @@ from deskbell.wire.events import Event
 
 MAX_TRIED = 5
 MAX_PRIORITY = 2
+COUNTED_TO = 1000
 LINE_SETTLES_S = 0.2
 LINE_TOLD = 200  # places
 KEEP_PLACE = "I've asked a colleague to join. You keep your place, also when you close this window."
@@ -801,7 +802,7 @@ async def own_case(ports: Ports, actor: Actor, room_id: RoomId) -> frames.OwnCas
     return frames.OwnCaseFrame(room=room_id, status=case.status, position=position, wait=wait)
 
 
-VIEWS = {
+VIEWS: dict[CaseView, tuple[str, ...]] = {
     "mine": ("assigned", "waiting"),
     "queue": ("waiting",),
     "bot": ("waiting",),
@@ -811,38 +812,49 @@ VIEWS = {
 }
 
 
-async def listed(
-    ports: Ports, actor: Actor, view: str, *, label: LabelId | None = None, limit: int = 50, offset: int = 0
-) -> list[Case]:
+async def listed(ports: Ports, actor: Actor, wanted: CaseFilter, *, limit: int = 50, offset: int = 0) -> list[Case]:
     """Cases of a view: mine, queue (of my teams), bot (the visitor goes on with it), all, snoozed, resolved.
-
-    ``label``: only those that carry it.
 
     Raises:
         NotFound: Not staff.
-        Invalid: No such view.
     """
     if not actor.is_staff:
         raise NotFound()
-    if label is not None and not is_id(label):
-        return []
-    if view not in VIEWS:
-        raise Invalid(f"There is no view {view!r}.", known=sorted(VIEWS))
+    found = await cases.listed(ports.db, actor.tenant, await _wanted(ports, actor, wanted), limit=limit, offset=offset)
+    return [replace(case, position=await cases.position(ports.db, actor.tenant, case)) for case in found]
+
+
+async def counted(ports: Ports, actor: Actor, lists: Sequence[CaseFilter]) -> list[int]:
+    """How many cases :func:`listed` would find in each of some lists, counted to 1,000.
+
+    Raises:
+        NotFound: Not staff.
+    """
+    if not actor.is_staff:
+        raise NotFound()
+    counts: dict[CaseFilter, int] = {}
+    for wanted in lists:
+        if wanted not in counts:  # a few lists are everybody's, and often somebody's saved ones too
+            asked = await _wanted(ports, actor, wanted)
+            counts[wanted] = await cases.counted(ports.db, actor.tenant, asked, COUNTED_TO)
+    return [counts[wanted] for wanted in lists]
+
+
+async def _wanted(ports: Ports, actor: Actor, wanted: CaseFilter) -> cases.Wanted:
+    """What a list holds for whoever looks."""
+    view = wanted.view
     teams = None
     if view == "queue" and not actor.is_lead:
         teams = [*await people.teams_of(ports.db, actor.tenant, actor.id), case_rules.EVERY_TEAM]
-    found = await cases.listed(
-        ports.db,
-        actor.tenant,
+    return cases.Wanted(
         statuses=("assigned",) if view == "mine" else VIEWS[view],
         agent=actor.id if view == "mine" else None,
         teams=teams,
         owner="bot" if view == "bot" else None,
-        label=label,
-        limit=limit,
-        offset=offset,
+        label=wanted.label,
+        team=wanted.team,
+        priority=wanted.priority,
     )
-    return [replace(case, position=await cases.position(ports.db, actor.tenant, case)) for case in found]
 
 
 # what happens by itself

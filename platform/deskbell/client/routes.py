@@ -10,7 +10,7 @@ import msgspec
 
 from deskbell.client.rest import NotUnderstood, Rest
 from deskbell.errors import NotFound
-from deskbell.model.records import Case, Label, Message, Participant, RoomState, SavedDraft
+from deskbell.model.records import Case, Label, Message, Participant, RoomState, SavedDraft, SavedView
 from deskbell.wire.frames import OwnCaseFrame
 
 
@@ -33,6 +33,13 @@ def _as(answer: Any, kind: Any, *keys: str) -> Any:
 
 def _written(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+class ViewCounts(msgspec.Struct, frozen=True):
+    """``lists``: of those everybody has, by name; ``views``: of saved ones, by id."""
+
+    lists: dict[str, int]
+    views: dict[str, int]
 
 
 class Routes:
@@ -148,9 +155,9 @@ class Routes:
 
     # -- agents
 
-    async def cases_in(self, view: str, *, label: str | None = None) -> list[Case]:
-        """Cases; ``view`` is ``mine``, ``queue``, ``bot`` or ``all``; ``label``: only those that carry it."""
-        query = {"view": view} | ({} if label is None else {"label": label})
+    async def cases_in(self, view: str, **only: Any) -> list[Case]:
+        """Cases; ``view`` is ``mine``, ``queue``, ``bot`` or ``all``; ``only``: ``label``, ``team``, ``priority``."""
+        query = {"view": view} | {name: _written(value) for name, value in only.items()}
         found = await self.rest("GET", f"/cases?{urlencode(query)}")
         cases: list[Case] = _as(found, list[Case], "items")
         return cases
@@ -195,6 +202,30 @@ class Routes:
     async def _case(self, case: str, verb: str, body: dict[str, Any]) -> Case:
         changed: Case = _as(await self.rest("POST", f"/cases/{_id(case)}/{verb}", body), Case)
         return changed
+
+    async def views(self) -> list[SavedView]:
+        """Saved views: shared ones, then one's own."""
+        found: list[SavedView] = _as(await self.rest("GET", "/views"), list[SavedView], "items")
+        return found
+
+    async def create_view(self, name: str, *, shared: bool = False, **filter_: Any) -> SavedView:
+        """Save a view; ``filter_``: ``view``, ``label``, ``team``, ``priority``. ``shared``: supervisors."""
+        body = {"name": name, "filter": filter_, "shared": shared}
+        made: SavedView = _as(await self.rest("POST", "/views", body), SavedView)
+        return made
+
+    async def change_view(self, view: str, **fields: Any) -> SavedView:
+        """``fields``: ``name``, ``filter``."""
+        changed: SavedView = _as(await self.rest("PATCH", f"/views/{_id(view)}", fields), SavedView)
+        return changed
+
+    async def delete_view(self, view: str) -> None:
+        await self.rest("DELETE", f"/views/{_id(view)}")
+
+    async def view_counts(self) -> ViewCounts:
+        """How many cases are in each of one's lists, counted to 1,000."""
+        found: ViewCounts = _as(await self.rest("GET", "/views/counts"), ViewCounts)
+        return found
 
     async def labels(self) -> list[Label]:
         """All labels of the tenant, retired ones too."""

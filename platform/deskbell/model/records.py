@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from deskbell.ids import CaseId, LabelId, MessageId, RoomId, TenantId, UserId
+from deskbell.ids import CaseId, LabelId, MessageId, RoomId, TenantId, UserId, ViewId
 from deskbell.model.policy import Policy
 
 UserKind = Literal["visitor", "member", "agent", "bot", "system"]
@@ -208,6 +208,27 @@ class Case(msgspec.Struct, frozen=True):
     rating_comment: str | None = None
     merged_into: CaseId | None = None
     labels: list[LabelId] = []
+
+
+CaseView = Literal["mine", "queue", "bot", "all", "snoozed", "resolved"]
+
+
+class CaseFilter(msgspec.Struct, frozen=True):
+    """Which cases are in a list: those of ``view`` that carry ``label``, are a ``team``'s, at least of ``priority``."""
+
+    view: CaseView = "all"
+    label: LabelId | None = None
+    team: str | None = None
+    priority: int | None = None
+
+
+class SavedView(msgspec.Struct, frozen=True):
+    """A list of cases that agents come back to: somebody's own, or ``shared`` by all agents of the tenant."""
+
+    id: ViewId
+    name: str
+    filter: CaseFilter
+    shared: bool = False
 
 
 class Label(msgspec.Struct, frozen=True):

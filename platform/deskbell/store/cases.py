@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 import msgspec
@@ -100,43 +101,64 @@ async def waiting(db: Queries, tenant: TenantId, team: str, limit: int = 200) ->
     return [rows.case(row, number) for number, row in enumerate(found, 1)]
 
 
-async def listed(
-    db: Queries,
-    tenant: TenantId,
-    *,
-    statuses: Sequence[str],
-    agent: UserId | None = None,
-    teams: Sequence[str] | None = None,
-    owner: str | None = None,
-    label: LabelId | None = None,
-    limit: int = 50,
-    offset: int = 0,
-) -> list[Case]:
-    """Cases of some states, the longest waiting of the highest priority first."""
-    where = ["c.tenant_id = $1", "c.status = ANY($2::text[])"]
-    args: list[object] = [tenant, list(statuses)]
-    if agent is not None:
-        args.append(agent)
-        where.append(f"c.agent = ${len(args)}")
-    if teams is not None:
-        args.append(list(teams))
-        where.append(f"c.team = ANY(${len(args)}::text[])")
-    if owner is not None:
-        args.append(owner)
-        where.append(
-            "EXISTS (SELECT 1 FROM rooms r WHERE r.tenant_id = c.tenant_id AND r.id = c.room_id"
-            f" AND r.owner_kind = ${len(args)})"
-        )
-    if label is not None:
-        args.append(f'%"{label}"%')  # an id, in a list of ids: nothing in it has a meaning of its own
-        where.append(f"c.labels LIKE ${len(args)}")
+@dataclass(frozen=True)
+class Wanted:
+    """Which cases are looked for: of these states, and of what else is not None. ``priority`` is the least."""
+
+    statuses: Sequence[str]
+    agent: UserId | None = None
+    teams: Sequence[str] | None = None
+    owner: str | None = None
+    label: LabelId | None = None
+    team: str | None = None
+    priority: int | None = None
+
+
+async def listed(db: Queries, tenant: TenantId, wanted: Wanted, *, limit: int = 50, offset: int = 0) -> list[Case]:
+    """Cases, the longest waiting of the highest priority first."""
+    where, args = _where(tenant, wanted)
     args += [limit, offset]
     found = await db.fetch(
-        f"{_CASE} WHERE {' AND '.join(where)} ORDER BY c.priority DESC, COALESCE(c.waiting_since, c.opened_at), c.id"
+        f"{_CASE} WHERE {where} ORDER BY c.priority DESC, COALESCE(c.waiting_since, c.opened_at), c.id"
         f" LIMIT ${len(args) - 1} OFFSET ${len(args)}",
         *args,
     )
     return [rows.case(row) for row in found]
+
+
+async def counted(db: Queries, tenant: TenantId, wanted: Wanted, most: int) -> int:
+    """How many there are, counted to ``most``."""
+    where, args = _where(tenant, wanted)
+    args.append(most)
+    counting = f"SELECT count(*) FROM (SELECT 1 FROM cases c WHERE {where} LIMIT ${len(args)}) AS found"
+    return int(await db.fetchval(counting, *args))
+
+
+def _where(tenant: TenantId, wanted: Wanted) -> tuple[str, list[object]]:
+    where = ["c.tenant_id = $1", "c.status = ANY($2::text[])"]
+    args: list[object] = [tenant, list(wanted.statuses)]
+    if wanted.agent is not None:
+        args.append(wanted.agent)
+        where.append(f"c.agent = ${len(args)}")
+    if wanted.teams is not None:
+        args.append(list(wanted.teams))
+        where.append(f"c.team = ANY(${len(args)}::text[])")
+    if wanted.owner is not None:
+        args.append(wanted.owner)
+        where.append(
+            "EXISTS (SELECT 1 FROM rooms r WHERE r.tenant_id = c.tenant_id AND r.id = c.room_id"
+            f" AND r.owner_kind = ${len(args)})"
+        )
+    if wanted.label is not None:
+        args.append(f'%"{wanted.label}"%')  # an id, in a list of ids: nothing in it has a meaning of its own
+        where.append(f"c.labels LIKE ${len(args)}")
+    if wanted.team is not None:
+        args.append(wanted.team)
+        where.append(f"c.team = ${len(args)}")
+    if wanted.priority is not None:
+        args.append(wanted.priority)
+        where.append(f"c.priority >= ${len(args)}")
+    return " AND ".join(where), args
 
 
 async def due(db: Queries, now_us: int, limit: int) -> list[tuple[TenantId, CaseId, RoomId]]:

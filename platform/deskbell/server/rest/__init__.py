@@ -28,6 +28,7 @@ from deskbell.server.rest import (
     search,
     support,
     sync,
+    views,
 )
 from deskbell.server.rest.meters import Meters
 from deskbell.server.rest.routes import PREFIX
@@ -46,6 +47,7 @@ NOUNS = (
     support,
     cases,
     labels,
+    views,
     agents,
     moderation,
     audit,

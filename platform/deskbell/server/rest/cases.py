@@ -11,24 +11,25 @@ from quart import Blueprint
 from deskbell.actions import cases
 from deskbell.errors import AlreadyClaimed, Conflict, Forbidden, Gone, NotFound, PreconditionFailed, RoomClosed
 from deskbell.ids import CaseId
-from deskbell.model.records import Case
+from deskbell.model.records import Case, CaseFilter, CaseView
 from deskbell.server.edge import Edge
 from deskbell.server.rest.bodies import AnyUser, Body, Items, Listed, Nothing, OneLabel, Seq, Text, cursor, read_cursor
 from deskbell.server.rest.conditions import IF_MATCH, PROMISED
 from deskbell.server.rest.routes import Ask, Routes
 
-View = Literal["mine", "queue", "bot", "all", "snoozed", "resolved"]
 MAX_OFFSET = 100_000
 
 
 class CasesQuery(Listed, frozen=True):
     """``mine``; ``queue``: of my teams; ``bot``: waiting while the assistant goes on; ``all`` that are open.
 
-    ``label``: only those that carry it.
+    ``label``: only those that carry it; ``team``: of this one; ``priority``: at least this.
     """
 
-    view: View = "mine"
+    view: CaseView = "mine"
     label: OneLabel | UnsetType = UNSET
+    team: Annotated[str, Meta(max_length=100)] | UnsetType = UNSET
+    priority: Annotated[int, Meta(ge=0, le=2)] | UnsetType = UNSET
 
 
 class CaseChange(Body, frozen=True):
@@ -67,8 +68,13 @@ def blueprint(edge: Edge) -> Blueprint:
         query: CasesQuery = ask.query
         position = read_cursor(query.cursor, int)
         offset = 0 if position is None else min(position[0], MAX_OFFSET)
-        label = None if query.label is UNSET else query.label
-        found = await cases.listed(ports, ask.actor, query.view, label=label, limit=query.limit + 1, offset=offset)
+        wanted = CaseFilter(
+            query.view,
+            None if query.label is UNSET else query.label,
+            None if query.team is UNSET else query.team,
+            None if query.priority is UNSET else query.priority,
+        )
+        found = await cases.listed(ports, ask.actor, wanted, limit=query.limit + 1, offset=offset)
         page = found[: query.limit]
         return Items(page, cursor(offset + len(page)) if len(found) > len(page) else None)
 

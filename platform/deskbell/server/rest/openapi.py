@@ -43,6 +43,7 @@ _NOUNS = {
     "support": "Conversations between visitors, the assistant and agents.",
     "cases": "Escalations, for agents.",
     "labels": "What agents sort cases by.",
+    "views": "Lists of cases that agents come back to.",
     "agents": "Being there.",
     "moderation": "What filters kept back, and what people reported.",
     "plugins": "Plugins, and the addresses they add.",
@@ -115,7 +116,7 @@ class Provider(OpenAPIProvider):
 
     def build_paths(self, rule: Rule) -> tuple[dict[str, Any], dict[str, Any]]:
         promise = self._promise(rule)
-        path = re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", rule.rule)
+        path = re.sub(r"<(?:[^:>]+:)?(\w+)>", r"{\1}", rule.rule)
         operation: dict[str, Any] = {
             "operationId": rule.endpoint.rpartition(".")[2],
             "tags": [promise.noun],

@@ -70,7 +70,7 @@ class Promise:
     @property
     def parameters(self) -> list[str]:
         """The names in its path."""
-        return re.findall(r"<(?:\w+:)?(\w+)>", self.path)
+        return re.findall(r"<(?:[^:>]+:)?(\w+)>", self.path)
 
     @property
     def is_tagged(self) -> bool:
