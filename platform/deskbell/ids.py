@@ -16,6 +16,7 @@ MessageId = NewType("MessageId", str)
 CaseId = NewType("CaseId", str)
 LabelId = NewType("LabelId", str)
 ViewId = NewType("ViewId", str)
+SnippetId = NewType("SnippetId", str)
 TurnId = NewType("TurnId", str)
 ConnectionId = NewType("ConnectionId", str)
 

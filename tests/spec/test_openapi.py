@@ -30,7 +30,8 @@ BEYOND_THE_SCHEMA = (
     "list_held", "transfer", "assign", "open_room", "open_conversation", "send_message", "edit_message", "add_note",
     "add_participant", "change_participant", "search_messages", "report_message", "forward_message", "list_reports",
     "list_bans", "list_audit", "list_pins", "list_revisions", "list_receipts", "list_participants",
-    "list_drafts", "put_draft", "create_label", "change_label", "label_case", "create_view", "change_view",
+    "list_drafts", "put_draft", "create_label", "change_label", "label_case",
+    "create_view", "change_view", "create_snippet", "change_snippet",
 )  # fmt: skip
 # What ends what the others need comes after them.
 LAST = ("delete_room", "archive_room", "leave_room", "remove_participant", "change_participant", "log_out")

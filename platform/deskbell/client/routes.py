@@ -10,7 +10,7 @@ import msgspec
 
 from deskbell.client.rest import NotUnderstood, Rest
 from deskbell.errors import NotFound
-from deskbell.model.records import Case, Label, Message, Participant, RoomState, SavedDraft, SavedView
+from deskbell.model.records import Case, Label, Message, Participant, RoomState, SavedDraft, SavedView, Snippet
 from deskbell.wire.frames import OwnCaseFrame
 
 
@@ -226,6 +226,25 @@ class Routes:
         """How many cases are in each of one's lists, counted to 1,000."""
         found: ViewCounts = _as(await self.rest("GET", "/views/counts"), ViewCounts)
         return found
+
+    async def snippets(self) -> list[Snippet]:
+        """Shared snippets and one's own, by shortcut."""
+        found: list[Snippet] = _as(await self.rest("GET", "/snippets"), list[Snippet], "items")
+        return found
+
+    async def create_snippet(self, shortcut: str, text: str, *, shared: bool = False) -> Snippet:
+        """Keep a text to be called up by its shortcut, see :meth:`Snippet.filled_in`. ``shared``: supervisors."""
+        body = {"shortcut": shortcut, "text": text, "shared": shared}
+        made: Snippet = _as(await self.rest("POST", "/snippets", body), Snippet)
+        return made
+
+    async def change_snippet(self, snippet: str, **fields: Any) -> Snippet:
+        """``fields``: ``shortcut``, ``text``."""
+        changed: Snippet = _as(await self.rest("PATCH", f"/snippets/{_id(snippet)}", fields), Snippet)
+        return changed
+
+    async def delete_snippet(self, snippet: str) -> None:
+        await self.rest("DELETE", f"/snippets/{_id(snippet)}")
 
     async def labels(self) -> list[Label]:
         """All labels of the tenant, retired ones too."""

@@ -12,7 +12,8 @@ from typing import Any, Literal
 
 import msgspec
 
-from deskbell.ids import CaseId, LabelId, MessageId, RoomId, TenantId, UserId, ViewId
+from deskbell.ids import CaseId, LabelId, MessageId, RoomId, SnippetId, TenantId, UserId, ViewId
+from deskbell.model.placeholders import filled_in
 from deskbell.model.policy import Policy
 
 UserKind = Literal["visitor", "member", "agent", "bot", "system"]
@@ -208,6 +209,19 @@ class Case(msgspec.Struct, frozen=True):
     rating_comment: str | None = None
     merged_into: CaseId | None = None
     labels: list[LabelId] = []
+
+
+class Snippet(msgspec.Struct, frozen=True):
+    """A text that agents write again and again: somebody's own, or ``shared`` by all agents of the tenant."""
+
+    id: SnippetId
+    shortcut: str
+    text: str
+    shared: bool = False
+
+    def filled_in(self, *, visitor: str, agent: str) -> str:
+        """The text for one conversation, by the names of the two."""
+        return filled_in(self.text, {"visitor.name": visitor, "agent.name": agent})
 
 
 CaseView = Literal["mine", "queue", "bot", "all", "snoozed", "resolved"]

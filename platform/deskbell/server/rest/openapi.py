@@ -44,6 +44,7 @@ _NOUNS = {
     "cases": "Escalations, for agents.",
     "labels": "What agents sort cases by.",
     "views": "Lists of cases that agents come back to.",
+    "snippets": "Texts that agents write again and again.",
     "agents": "Being there.",
     "moderation": "What filters kept back, and what people reported.",
     "plugins": "Plugins, and the addresses they add.",
