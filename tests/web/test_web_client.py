@@ -172,6 +172,18 @@ async def test_tabs_that_begin_together_are_one_visitor(desk: Desk, open_page: O
     assert len({user["id"] for user in users}) == 1
 
 
+async def test_who_logs_out_leaves_nothing_for_the_next_user(desk: Desk, open_page: Open, tmp_path: Path) -> None:
+    shelf = tmp_path / "shelf.json"
+    who = []
+    for _ in range(3):
+        async with open_page(desk.url, {"siteKey": SITE_KEY}, shelf=shelf) as page:
+            who.append((await page("connect"))["id"])
+            if len(who) == 2:
+                await page("logout")
+                assert shelf.read_text("utf-8") == "{}"
+    assert who[0] == who[1] != who[2]
+
+
 async def test_a_visitor_asks_reads_along_while_the_bot_writes_and_gets_a_person(desk: Desk, open_page: Open) -> None:
     """The offsets of what is streamed count characters, not the units of JavaScript."""
     desk.bot.streams("Hi 👋 ", "there 🎉", "!")

@@ -73,10 +73,16 @@ export class Tokens {
 
   /** Log out: the refresh token is spent and forgotten. */
   async forget(): Promise<void> {
-    const refresh = this.#shelf.get(SHELF_KEY);
-    this.#shelf.remove(SHELF_KEY);
-    if (refresh === undefined) return;
-    await this.#rest.call("POST", "/auth/logout", { refresh_token: refresh }, await this.access());
+    if (this.#shelf.get(SHELF_KEY) === undefined) return;
+    let refresh: string | undefined;
+    let token: string;
+    try {
+      token = await this.access(); // first, since renewing it puts another refresh token on the shelf
+    } finally {
+      refresh = this.#shelf.get(SHELF_KEY);
+      this.#shelf.remove(SHELF_KEY);
+    }
+    await this.#rest.call("POST", "/auth/logout", { refresh_token: refresh }, token);
   }
 
   async #renewed(): Promise<string> {
