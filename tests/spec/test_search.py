@@ -102,7 +102,8 @@ async def test_narrowed_by_room_sender_kind_time_and_attachment(desk: Desk) -> N
     await say(una, room, "lamp three", kind="status")
     assert await texts(tom, "lamp", room=room) == {"lamp one", "lamp three"}
     assert await texts(tom, "lamp", sender=una.id) == {"lamp two", "lamp three"}
-    assert await texts(tom, "lamp", sender="nobody") == set()
+    assert await texts(tom, "lamp", sender="01900000-0000-7000-8000-000000000000") == set()
+    assert (await tom.get("/search", params={"q": "lamp", "sender": "nobody"})).status_code == 422
     assert await texts(tom, "lamp", kind="status") == {"lamp three"}
     assert await texts(tom, "lamp", has_attachment="true") == set()
     assert len(await texts(tom, "lamp", has_attachment="false")) == 3

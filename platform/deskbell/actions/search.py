@@ -87,7 +87,7 @@ async def find(
     """One page of the messages that ``text`` asks for; see :mod:`deskbell.model.search_query`.
 
     Raises:
-        Invalid: There is no word in ``text``, or there are too many.
+        Invalid: There is no word in ``text``, or there are too many; or ``sender`` is no id.
         NotFound: No such room, or ``actor`` may not see it.
         RateLimited: Too many searches at once.
         Unavailable: It took too long; fewer rooms or a shorter time may be asked for.
@@ -98,7 +98,7 @@ async def find(
     if wanted.size > MAX_WORDS:
         raise Invalid(f"Look for at most {MAX_WORDS} words.", path="q", where="query")
     if narrowed.sender is not None and not is_id(narrowed.sender):
-        return Findings([], None, False, True)  # nobody is called that
+        raise Invalid("A sender is named by an id.", path="sender", where="query")
     ports.limits.spend("search", actor.id, per_min=PER_MIN, burst=BURST)
     now_us = after.now_us if after is not None else await ports.journal.now_us()
     try:
