@@ -74,16 +74,17 @@ async def claim(
             " AND NOT EXISTS (SELECT 1 FROM outbox e WHERE e.tenant_id = o.tenant_id AND e.queue = o.queue"
             " AND e.key = o.key AND e.status = 'pending' AND (e.id < o.id OR e.leased_until > $2))"
         )
+    apart = " AND NOT o.key = ANY($4::text[])" if besides else ""
     async with db.transaction() as tx:
         rows = await tx.fetch(
             "SELECT o.id, o.attempts, o.max_attempts FROM outbox o"
             " WHERE o.queue = $1 AND o.status = 'pending' AND o.due_at <= $2"
-            f" AND (o.leased_until IS NULL OR o.leased_until <= $2){alone} AND NOT o.key = ANY($4::text[])"
+            f" AND (o.leased_until IS NULL OR o.leased_until <= $2){alone}{apart}"
             " ORDER BY o.priority DESC, o.due_at, o.id LIMIT $3 FOR UPDATE OF o SKIP LOCKED",
             queue,
             now_us,
             limit,
-            list(besides),
+            *([list(besides)] if besides else []),
         )
         spent = [row["id"] for row in rows if row["attempts"] >= row["max_attempts"]]
         if spent:
