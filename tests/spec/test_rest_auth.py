@@ -152,6 +152,24 @@ async def test_a_lost_answer_does_not_end_a_login(desk: Desk) -> None:
     assert (await renew(desk, again.json()["refresh_token"])).status_code == 200
 
 
+async def test_who_looked_at_the_clock_before_the_first_use_is_revoked_like_any_other(desk: Desk) -> None:
+    """Of several that renew with one token only the last pair is good, in whatever order they read the time."""
+    maya, db = await desk.visitor(), desk.application.ports.db
+    row = await db.fetchrow("SELECT token_hash FROM refresh_tokens WHERE user_id = $1", maya.id)
+    assert row is not None
+    token = await people.refresh_token(db, row["token_hash"])
+    assert token is not None
+    now_us = token.created_at + 1_000_000
+    for name, at in (("first", now_us), ("earlier", now_us - 500_000), ("last", now_us + 1)):
+        assert await people.renew(
+            db, token, token_hash=f"{maya.id}{name}", now_us=at, expires_us=at + 10**12, grace_us=30_000_000
+        )
+    good = await db.fetch(
+        "SELECT token_hash FROM refresh_tokens WHERE user_id = $1 AND NOT revoked AND used_at IS NULL", maya.id
+    )
+    assert [found["token_hash"] for found in good] == [f"{maya.id}last"]
+
+
 async def test_of_two_that_renew_with_one_token_at_once_not_both_stay_in(desk: Desk) -> None:
     maya = await desk.visitor()
     answers = await asyncio.gather(*(renew(desk, maya.refresh_token) for _ in range(5)))

@@ -396,7 +396,8 @@ async def renew(
             family=token.family,
             user_id=token.user_id,
             token_hash=token_hash,
-            created_at=now_us,
+            # Whoever waited for the row may have looked at the clock before its first use.
+            created_at=now_us if used_at is None else max(now_us, used_at),
             expires_at=expires_us,
         )
         return True
