@@ -32,7 +32,7 @@ from deskbell.ids import TenantId, UserId, new_secret
 from deskbell.jobs import Jobs
 from deskbell.plugins import PluginHost
 from deskbell.ports import Ports
-from deskbell.server import dialects, rest, socket
+from deskbell.server import dialects, faces, rest, socket
 from deskbell.server.asgi import Server, build_config
 from deskbell.server.edge import Edge
 from deskbell.server.inbound import BoundedWebsocketConnection
@@ -288,6 +288,7 @@ def _quart(edge: Edge) -> Quart:
 
     app.add_websocket("/api/v1/ws", view_func=serve_socket)
     rest.register(app, edge)
+    faces.register(app)
     dialects.register(app, edge)
     return app
 

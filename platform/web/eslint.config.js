@@ -5,7 +5,7 @@ import tseslint from "typescript-eslint";
 export default defineConfig(
   globalIgnores(["**/generated.ts", "**/dist/"]),
   {
-    files: ["**/*.ts"],
+    files: ["**/*.ts", "**/*.tsx"],
     extends: [js.configs.recommended, tseslint.configs.strictTypeChecked],
     languageOptions: { parserOptions: { project: "./tsconfig.json", tsconfigRootDir: import.meta.dirname } },
     rules: {

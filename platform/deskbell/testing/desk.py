@@ -189,21 +189,26 @@ class Desk:
             plugins: Plugins given as objects, beside the bundled ones.
         """
         clock, bot = FakeClock(), bot or ScriptedBot()
+        port = free_port()
+        url = f"http://127.0.0.1:{port}"
+        settings = settings or settings_for(database_url, **changes)
+        if settings.server == type(settings.server)():
+            # Its own pages are let in by this address.
+            server_settings = msgspec.structs.replace(settings.server, port=port, public_url=url)
+            settings = msgspec.structs.replace(settings, server=server_settings)
         application = await Application.open(
-            settings or settings_for(database_url, **changes),
+            settings,
             clock=clock,
             plugins={"scripted_bot": _BotPlugin(bot), **(plugins or {})},
             passwords=Passwords(_quick_hasher),
         )
         try:
-            port = free_port()
             server = application.server(host="127.0.0.1", port=port)
             serving = asyncio.create_task(server._serve(), name="test-server")
             while not server.started:
                 if serving.done():
                     serving.result()
                 await asyncio.sleep(0.005)
-            url = f"http://127.0.0.1:{port}"
             async with httpx.AsyncClient(base_url=f"{url}/api/v1", timeout=PATIENCE_S, trust_env=False) as http:
                 tenant = await people.tenant_by_slug(application.ports.db, "default")
                 assert tenant is not None
@@ -217,6 +222,11 @@ class Desk:
                     await serving
         finally:
             await application.close()
+
+    @property
+    def address(self) -> str:
+        """Host and port."""
+        return self.url.removeprefix("http://")
 
     # people
 
