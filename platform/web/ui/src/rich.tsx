@@ -1,0 +1,83 @@
+/**
+ * The text of a message as nodes: nothing of it is ever markup. Put it where the direction of the text decides
+ * (`dir="auto"`), and {@link rich.css} beside it.
+ */
+
+import type { ComponentChildren, JSX } from "preact";
+import { useMemo } from "preact/hooks";
+import { type Block, type Inline, read } from "./markup.ts";
+
+interface RichProps {
+  text: string;
+  /** How many sources the answer names: `[1]` and so on up to it are drawn as small numbers. */
+  sources?: number;
+  /** What follows the last word, such as the caret of an answer that is being written. */
+  tail?: ComponentChildren;
+}
+
+export function Rich({ text, sources = 0, tail }: RichProps): JSX.Element {
+  const blocks = useMemo(() => read(text), [text]);
+  const last = blocks.length - 1;
+  // A caret stands in the last line of text; after code and lists it stands below them.
+  const inLine = blocks[last]?.is === "paragraph";
+  return (
+    <div class="rich">
+      {blocks.map((block, at) => drawn(block, sources, inLine && at === last ? tail : undefined))}
+      {!inLine && tail}
+    </div>
+  );
+}
+
+function drawn(block: Block, sources: number, tail: ComponentChildren): JSX.Element {
+  switch (block.is) {
+    case "code":
+      return (
+        <pre dir="ltr" tabIndex={0}>
+          <code>{block.text}</code>
+        </pre>
+      );
+    case "quote":
+      return <blockquote dir="auto">{inlines(block.inside, sources)}</blockquote>;
+    case "list": {
+      const items = block.items.map((item) => <li dir="auto">{inlines(item, sources)}</li>);
+      return block.ordered ? <ol start={block.start}>{items}</ol> : <ul>{items}</ul>;
+    }
+    case "paragraph":
+      return (
+        <p dir="auto">
+          {inlines(block.inside, sources)}
+          {tail}
+        </p>
+      );
+  }
+}
+
+function inlines(parts: Inline[], sources: number): ComponentChildren[] {
+  return parts.map((part) => {
+    switch (part.is) {
+      case "text":
+        return sources > 0 ? numbered(part.text, sources) : part.text;
+      case "code":
+        return <code dir="ltr">{part.text}</code>;
+      case "link":
+        return (
+          <a href={part.href} target="_blank" rel="noopener noreferrer nofollow" dir="ltr">
+            {part.text}
+          </a>
+        );
+      case "strong":
+        return <strong>{inlines(part.inside, sources)}</strong>;
+      case "em":
+        return <em>{inlines(part.inside, sources)}</em>;
+    }
+  });
+}
+
+/** `[2]` as a small number where there are so many sources. */
+function numbered(text: string, sources: number): ComponentChildren[] {
+  return text.split(/\s?\[(\d{1,2})\]/).map((piece, at) => {
+    if (at % 2 === 0) return piece;
+    const known = Number(piece) >= 1 && Number(piece) <= sources;
+    return known ? <sup class="cite">{piece}</sup> : `[${piece}]`;
+  });
+}
