@@ -1,0 +1,74 @@
+/**
+ * What the widget keeps in the visitor's browser beside the client's own shelf, under one prefix for each site.
+ * Where the browser refuses storage (private windows, strict settings), it is kept as long as the page lives.
+ */
+
+export interface Keep {
+  get(key: string): string | undefined;
+  set(key: string, value: string): void;
+  remove(key: string): void;
+}
+
+/** One of the browser's storages, or memory in its place. */
+export function keepIn(kind: "localStorage" | "sessionStorage", siteKey: string): Keep {
+  const memory = new Map<string, string>();
+  const prefix = `deskbell-widget/${siteKey}/`;
+  const tried = <T>(work: (storage: Storage) => T): T | undefined => {
+    try {
+      return work(globalThis[kind]);
+    } catch {
+      return undefined; // refused, or full
+    }
+  };
+  return {
+    get: (key) => memory.get(key) ?? tried((storage) => storage.getItem(prefix + key)) ?? undefined,
+    set: (key, value) => {
+      const kept = tried((storage) => {
+        storage.setItem(prefix + key, value);
+        return true;
+      });
+      if (kept) memory.delete(key);
+      else memory.set(key, value);
+    },
+    remove: (key) => {
+      memory.delete(key);
+      tried((storage) => {
+        storage.removeItem(prefix + key);
+      });
+    },
+  };
+}
+
+/** What the client keeps for the users of a site begins so. */
+export function shelfPrefix(desk: string, siteKey: string): string {
+  return `deskbell/${desk}/${siteKey}/`;
+}
+
+/** Whether somebody was known to this site before in this browser: a login is on the shelf. */
+export function wasHere(desk: string, siteKey: string): boolean {
+  return shelved(desk, siteKey).some((key) => key.endsWith("/refresh"));
+}
+
+/** Forget whoever used this site in this browser. */
+export function forgetAll(desk: string, siteKey: string): void {
+  const own = `deskbell-widget/${siteKey}/`;
+  for (const kind of ["localStorage", "sessionStorage"] as const) {
+    try {
+      const storage = globalThis[kind];
+      const keys = Array.from({ length: storage.length }, (_, at) => storage.key(at) ?? "");
+      for (const key of keys) {
+        if (key.startsWith(own) || key.startsWith(shelfPrefix(desk, siteKey))) storage.removeItem(key);
+      }
+    } catch {
+      // there was nothing to be kept in
+    }
+  }
+}
+
+function shelved(desk: string, siteKey: string): string[] {
+  try {
+    return Object.keys(globalThis.localStorage).filter((key) => key.startsWith(shelfPrefix(desk, siteKey)));
+  } catch {
+    return [];
+  }
+}

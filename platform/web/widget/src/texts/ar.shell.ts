@@ -1,0 +1,5 @@
+/** The shell's words in Arabic. */
+
+import type { Catalog } from "@deskbell/ui/texts.ts";
+
+export const shell: Catalog = {};

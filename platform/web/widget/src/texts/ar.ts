@@ -1,0 +1,7 @@
+/** The widget in Arabic; loaded when somebody reads Arabic. */
+
+import type { Catalog } from "@deskbell/ui/texts.ts";
+import { shell } from "./ar.shell.ts";
+import { thread } from "./ar.thread.ts";
+
+export const arabic: Catalog = { ...shell, ...thread };

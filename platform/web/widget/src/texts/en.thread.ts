@@ -1,0 +1,3 @@
+/** The words of the conversation: messages, waiting card, composer. */
+
+export const thread = {} as const;
