@@ -147,6 +147,11 @@ export class Client {
 
   // -- rooms
 
+  /** The id of the socket, while there is one that was welcomed: what is saved under it is not told to this page. */
+  get connection(): string | undefined {
+    return this.#connection?.welcome?.connection;
+  }
+
   /** The rooms followed, by id. */
   get rooms(): ReadonlyMap<string, RoomView> {
     return this.#following.rooms;

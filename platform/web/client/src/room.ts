@@ -164,6 +164,14 @@ export class RoomView {
     this.oldest = Math.min(this.oldest, seq);
   }
 
+  /** Forget messages below `seq` that nobody shows any more; a change of one is told without what was before. */
+  forgetBelow(seq: number): void {
+    for (const message of this.messages.values()) {
+      if (message.seq < seq && !this.#held.has(message.id)) this.messages.delete(message.id);
+    }
+    this.oldest = Math.max(this.oldest, Math.min(seq, (this.position ?? 0) + 1));
+  }
+
   typed(frame: TypingFrame): Told[] {
     return this.#moment.typed(frame);
   }

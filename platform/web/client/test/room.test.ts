@@ -128,6 +128,16 @@ describe("catching up", () => {
   });
 });
 
+describe("forgetting", () => {
+  test("what nobody shows is forgotten, and moves no position; a change of it is told as one, never as new", () => {
+    const view = live();
+    view.forgetBelow(2);
+    expect([[...view.messages.keys()], view.oldest, view.position]).toEqual([["m-2"], 2, 2]);
+    expect(names(view.durable(frame(edited(1, 3))))).toEqual(["changed"]);
+    expect(births(view.durable(frame(message(4))))).toEqual([4]);
+  });
+});
+
 describe("a reset", () => {
   test("the room is loaded afresh; only what was not known is told as new, and a gap is owned to", () => {
     const view = live();
