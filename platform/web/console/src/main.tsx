@@ -1,9 +1,17 @@
-/** Where the console begins. */
+/** Where the console begins: restored, or a login; then the desk and its frame. */
 
-import { render } from "preact";
 import "@deskbell/ui/tokens.css";
-import { Icon } from "@deskbell/ui/icon.tsx";
-import { bell } from "@deskbell/ui/drawings.ts";
+import "./base.css";
+import { render } from "preact";
+import { App } from "./app.tsx";
+import { reloadOnce } from "./lazy.tsx";
+import { followHistory } from "./route.ts";
 
-const place = document.getElementById("console");
-if (place) render(<Icon of={bell} />, place);
+// A file of an older build is gone from the server.
+addEventListener("vite:preloadError", (event) => {
+  if (reloadOnce()) event.preventDefault();
+});
+
+followHistory();
+const root = document.getElementById("console");
+if (root) render(<App />, root);

@@ -1,0 +1,7 @@
+/** The screen: audit. */
+
+import type { JSX } from "preact";
+
+export function Audit(): JSX.Element {
+  return <div />;
+}

@@ -1,0 +1,7 @@
+/** The screen: plugins. */
+
+import type { JSX } from "preact";
+
+export function Plugins(): JSX.Element {
+  return <div />;
+}

@@ -1,0 +1,52 @@
+/** English words of the frame, the lists, the acts and the settings. */
+
+export const core = {
+  "app.name": "Deskbell",
+  "app.loading": "Loading",
+  "app.chunk": "This part could not be loaded. Load the page again.",
+
+  "login.title": "Log in",
+  "login.email": "E-mail address",
+  "login.password": "Password",
+  "login.tenant": "Organisation",
+  "login.tenant.ask": "My address is known to several organisations",
+  "login.go": "Log in",
+  "login.going": "Logging in…",
+  "login.wrong": "The address or the password is wrong.",
+  "login.often": "That was too often. Try again in a minute.",
+  "login.unreachable": "The server cannot be reached. Try again in a moment.",
+  "login.not-staff": "This is for people who answer. This account is not one of them.",
+  "login.over": "You have been logged out. Log in again to go on.",
+  "login.failed": "That did not work: {why}",
+
+  "act.lost": "A colleague accepted this a moment ago",
+  "act.lost.to": "{name} accepted this a moment ago",
+  "act.changed": "This has changed meanwhile. Look again, then repeat it.",
+  "act.unreachable": "Not done: the server cannot be reached. Try again.",
+  "act.gone": "This is over, or no longer yours to change.",
+  "act.forbidden": "You may not do this.",
+  "act.failed": "Not done: {why}",
+
+  "live.connecting": "Connecting",
+  "live.live": "Connected",
+  "live.reconnecting": "Reconnecting",
+  "live.closed": "Disconnected",
+
+  "screen.inbox": "Inbox",
+  "screen.board": "Queue board",
+  "screen.search": "Search",
+  "screen.people": "People",
+  "screen.sites": "Sites",
+  "screen.plugins": "Plugins",
+  "screen.moderation": "Moderation",
+  "screen.audit": "Audit",
+  "screen.settings": "Settings",
+
+  "list.mine": "Mine",
+  "list.queue": "Queue",
+  "list.all": "All",
+  "list.bot": "Assistant",
+  "list.mentions": "Mentions",
+  "list.snoozed": "Snoozed",
+  "list.resolved": "Resolved",
+};

@@ -1,0 +1,3 @@
+/** Arabic words of the context pane and the screens. */
+
+export const screens = {};

@@ -1,0 +1,3 @@
+/** English words of the context pane and the screens. Keys begin with `screens.`. */
+
+export const screens = {};

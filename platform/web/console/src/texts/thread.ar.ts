@@ -1,0 +1,3 @@
+/** Arabic words of thread and composer. */
+
+export const thread = {};

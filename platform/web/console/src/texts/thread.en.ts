@@ -1,0 +1,3 @@
+/** English words of thread and composer. Keys begin with `thread.`. */
+
+export const thread = {};

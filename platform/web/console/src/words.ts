@@ -1,0 +1,20 @@
+/** Every word of the console, in the reader's language. English is always here; others are fetched when they are chosen. */
+
+import { type Catalog, Texts, type Values } from "@deskbell/ui/texts.ts";
+import { en } from "./texts/en.ts";
+
+export type Key = keyof typeof en;
+export const texts = new Texts<Key>(en);
+
+export const LANGUAGES: Readonly<Record<string, string>> = { en: "English", ar: "العربية" };
+
+export function t(key: Key, values?: Values): string {
+  return texts.t(key, values);
+}
+
+/** Speak a language that there is a catalog for; any other is English. */
+export async function speak(language: string): Promise<void> {
+  let catalog: Catalog = en;
+  if (language === "ar") catalog = (await import("./texts/ar.ts")).ar;
+  texts.speak(language in LANGUAGES ? language : "en", catalog);
+}
