@@ -38,8 +38,8 @@ _YES = frozenset(words("yes y yeah yep yup sure ok okay please do ja oui si"))
 _NO = frozenset(words("no n nope nah not now thanks thank you nein non"))
 
 
-class Settings(msgspec.Struct, forbid_unknown_fields=True):
-    """What may be said under ``plugins.faq.settings``."""
+class Pages(msgspec.Struct, forbid_unknown_fields=True):
+    """What one assistant reads, and how it speaks."""
 
     folder: str = ""  # of Markdown pages; empty: Deskbell's own manual
     skip: tuple[str, ...] = ("decisions",)  # folders directly below it that are left out
@@ -47,6 +47,12 @@ class Settings(msgspec.Struct, forbid_unknown_fields=True):
     greeting: str = "Hello, I'm the assistant. What is it about?"
     answer_style: Literal["passage", "brief"] = "passage"  # the passage that answers, or its first paragraph
     link_base: str | None = None  # where the pages are published, e.g. https://docs.example.org/; null: no links
+
+
+class Settings(Pages, forbid_unknown_fields=True):
+    """What may be said under ``plugins.faq.settings``: the assistant ``faq``, and others for other sites."""
+
+    also: dict[str, Pages] = {}  # by the name that a site's ``bot`` says
 
 
 def manual() -> Path:
@@ -58,9 +64,8 @@ def manual() -> Path:
 class FaqBot:
     """Keeps nothing but what it has read; what it remembers of a conversation is in the turn's state."""
 
-    name = "faq"
-
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Pages, name: str = "faq") -> None:
+        self.name = name
         self.title = settings.title
         self._settings = settings
         self._knowledge: Knowledge | None = None
@@ -158,4 +163,4 @@ def _described(source: Source) -> dict[str, str]:
 
 @hookimpl
 def register_bots(settings: Settings) -> Sequence[Bot]:
-    return [FaqBot(settings)]
+    return [FaqBot(settings), *(FaqBot(pages, name) for name, pages in settings.also.items())]

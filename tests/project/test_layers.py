@@ -47,6 +47,7 @@ LAYERS: dict[str, int] = {
     "chat": 10,
     "testing": 11,
     "bench": 12,
+    "demo": 12,
     "cli_plugin": 12,
     "cli_plugins": 12,
     "cli": 13,
