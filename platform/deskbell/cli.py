@@ -8,9 +8,10 @@ import gc
 import os
 import socket
 import sys
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
+from contextlib import AbstractAsyncContextManager, nullcontext
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 import msgspec
@@ -33,6 +34,9 @@ from deskbell.config import (
     load,
 )
 from deskbell.version import __version__
+
+if TYPE_CHECKING:
+    from deskbell.app import Application
 
 T = TypeVar("T")
 out = Console(highlight=False)
@@ -148,7 +152,15 @@ def _serve_many(settings: Settings, count: int, config_file: Path | None, host: 
     return workers.Supervisor(command, count, listener, drain_s=settings.server.drain_s).run()
 
 
-def _serve(settings: Settings, host: str | None, port: int | None, *, fd: int | None = None) -> int:
+def _serve(
+    settings: Settings,
+    host: str | None,
+    port: int | None,
+    *,
+    fd: int | None = None,
+    beside: Callable[[Application], AbstractAsyncContextManager[object]] | None = None,
+) -> int:
+    """Serve until told to stop. ``beside``: what else lives as long as the server does."""
     from deskbell import logs
     from deskbell.app import Application, StartRefused
     from deskbell.plugins import PluginError
@@ -176,7 +188,8 @@ def _serve(settings: Settings, host: str | None, port: int | None, *, fd: int | 
             # look through thousands of sockets every 700 of them, and find nothing.
             gc.set_threshold(50_000, 20, 50)
             server = application.server(host=host, port=port)
-            await server.serve(None if fd is None else [socket.socket(fileno=fd)])
+            async with nullcontext() if beside is None else beside(application):
+                await server.serve(None if fd is None else [socket.socket(fileno=fd)])
         except SystemExit as error:  # the port is taken, or the like
             return int(error.code or 0) if isinstance(error.code, int) else 1
         finally:
@@ -220,29 +233,37 @@ def _not_listening(error: OSError, host: str, port: int) -> str:
 def demo(host: str, port: int, folder: Path) -> None:
     """Serve a ready-made desk, to look around.
 
-    It has a bot that knows Deskbell's manual, a site and three agents, on SQLite; nothing need be set up. Not for
-    the public: its passwords are known.
+    A small shop with the widget, its assistant and people, a week of conversations, and visitors on demand, on
+    SQLite; nothing need be set up. Not for the public: its passwords are known.
     """
-    base = load(None, {}).settings
-    url = f"http://{'127.0.0.1' if host == '0.0.0.0' else host}:{port}"
-    settings = msgspec.structs.replace(
-        base,
-        store=msgspec.structs.replace(base.store, url=f"sqlite:///{folder / 'deskbell.sqlite3'}"),
-        server=msgspec.structs.replace(base.server, host=host, port=port, public_url=url),
-        logging=msgspec.structs.replace(base.logging, level="warning"),
-    )
+    from deskbell.demo import settings_of
+    from deskbell.demo.life import life
+    from deskbell.demo.week import play
+
+    settings = settings_of(load(None, {}).settings, folder, host, port)
+    url = settings.server.public_url
     suffix = "" if port == 8000 else f" --url {url}"
     if problem := _unusable(host, port):
         err.print(problem, markup=False)
         raise SystemExit(3)
-    out.print(f"[bold]Deskbell {__version__}[/] on [cyan]{url}[/]  (data in {folder}, Ctrl+C stops)\n")
+    out.print(f"[bold]Deskbell {__version__}[/]  (data in {folder}, Ctrl+C stops)\n")
+    out.print(
+        f"  Open [bold cyan]{url}[/] – a shop with the assistant in the corner, and the console one click away.\n"
+    )
+    if not (folder / "deskbell.sqlite3").exists():
+        out.print("  [dim]Playing a week of conversations first; it takes a few seconds.[/]\n")
+    try:
+        _run(play(settings))
+    except Exception as error:
+        err.print(f"The week could not be played: {error}. The demo goes on without it.", markup=False)
     table = Table(show_header=False, box=None, padding=(0, 2))
-    table.add_row("Talk to the assistant", f"deskbell chat{suffix}")
-    table.add_row("Answer as an agent", f"deskbell chat{suffix} --agent ana@demo.example   (password {DEMO_PASSWORD})")
-    table.add_row("Read the API", f"{url}/api/v1/docs")
+    table.add_row("Console", f"{url}/console   ana@demo.example (agent), ben@… (supervisor), kim@… (admin)")
+    table.add_row("", f"password {DEMO_PASSWORD}")
+    table.add_row("In the terminal", f"deskbell chat{suffix}")
+    table.add_row("", f"deskbell chat{suffix} --agent ana@demo.example")
+    table.add_row("API", f"{url}/api/v1/docs")
     out.print(table)
-    out.print("\nTry: [italic]how do I write a channel plugin?[/]  Then: [italic]can I talk to a person?[/]\n")
-    raise SystemExit(_serve(settings, host, port))
+    raise SystemExit(_serve(settings, host, port, beside=life))
 
 
 @main.command(

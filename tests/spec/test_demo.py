@@ -1,0 +1,109 @@
+"""The demo has a week behind it and life in it, all of it come in through the doors that everybody uses."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import httpx
+import msgspec
+import pytest
+
+from deskbell.app import Application
+from deskbell.client import Client
+from deskbell.config import DEMO_PASSWORD, Settings, load
+from deskbell.demo import settings_of
+from deskbell.demo.life import life
+from deskbell.demo.visitors import STORIES, Crowd
+from deskbell.demo.week import WEEK, began, play
+from deskbell.testing.desk import free_port
+
+PATIENCE_S = 30.0
+
+
+@pytest.fixture(scope="module")
+def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    made = settings_of(load(None, {}).settings, tmp_path_factory.mktemp("demo"), "127.0.0.1", free_port())
+    turns = msgspec.structs.replace(made.turns, collect_ms=20)
+    return msgspec.structs.replace(made, turns=turns)
+
+
+@asynccontextmanager
+async def served(settings: Settings) -> AsyncIterator[Crowd]:
+    application = await Application.open(settings)
+    try:
+        async with life(application) as crowd:
+            server = application.server()
+            serving = asyncio.create_task(server._serve())
+            while not server.started:
+                await asyncio.sleep(0.01)
+            yield crowd
+            server.should_exit = True
+            await serving
+    finally:
+        await application.close()
+
+
+def agent(settings: Settings, name: str) -> Client:
+    return Client.login(settings.server.public_url, f"{name}@demo.example", DEMO_PASSWORD)
+
+
+async def test_a_week_of_conversations_is_there_from_the_start_and_played_once(settings: Settings) -> None:
+    assert await play(settings) > 30
+    assert await play(settings) == 0
+
+    async with served(settings), agent(settings, "ana") as ana:
+        await ana.ready()
+        mine, queue = await ana.cases_in("mine"), await ana.cases_in("queue")
+        assert [case.status for case in mine] == ["assigned"] * 3
+        assert {case.reason for case in queue} == {"needs_promise", "asked_human"}
+        resolved = await ana.cases_in("resolved")
+        assert len(resolved) == 9 and sum(1 for case in resolved if case.rating) == 8
+        assert any(case.labels for case in resolved)
+
+        renaud = next(case for case in resolved if case.reason == "upset")
+        view = await ana.subscribe(renaud.room)
+        said = [(message.sender.kind, message.content) for message in view.ordered() if message.kind == "text"]
+        assert said[0] == ("visitor", "Second shade in pieces. This is ridiculous")
+        assert said[1][0] == "bot" and said[3][0] == "agent"
+        times = [message.created_at for message in view.ordered()]
+        assert times == sorted(times) and (datetime.now(UTC) - times[0]).days >= 3
+
+
+async def test_visitors_come_ask_and_wait_and_a_colleague_takes_whom_nobody_took(settings: Settings) -> None:
+    await play(settings)
+    async with served(settings) as crowd, agent(settings, "ben") as ben:
+        crowd.pace = 0.02
+        await ben.ready()
+        async with httpx.AsyncClient(base_url=settings.server.public_url, trust_env=False) as http:
+            assert (await http.post("/demo/visitors/3")).json() == {"present": 3}
+            assert (await http.post("/demo/visitors/100")).json() == {"present": 12}
+        called = {story.name for story in STORIES if len(story.to_person) > 1}
+
+        async def resolved() -> Any:
+            names = set()
+            for case in await ben.cases_in("resolved"):
+                names.add((await ben.rest("GET", f"/rooms/{case.room}"))["name"])
+            return called & names
+
+        async with asyncio.timeout(PATIENCE_S):
+            while not await resolved():
+                await asyncio.sleep(0.1)
+    assert crowd.present == 0
+
+
+def test_moments_of_the_week_are_said_as_people_say_them() -> None:
+    now = datetime(2026, 11, 21, 10, 0, tzinfo=UTC)
+    assert began("2d 08:30", now) == datetime(2026, 11, 19, 8, 30, tzinfo=UTC)
+    assert began("70m", now) == datetime(2026, 11, 21, 8, 50, tzinfo=UTC)
+    assert began("3h", now) == datetime(2026, 11, 21, 7, 0, tzinfo=UTC)
+    with pytest.raises(ValueError, match="is no moment"):
+        began("yesterday", now)
+
+
+def test_the_week_lies_in_the_package() -> None:
+    assert WEEK.is_file() and Path(WEEK).with_name("shop").is_dir()
