@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
+from urllib.parse import urlsplit
 
 from deskbell.actions import people
 from deskbell.actions.facade import Facade
@@ -17,6 +18,8 @@ from deskbell.store.database import StoreError
 from deskbell.volatile.limits import Gauge
 
 ORIGINS_FOR_S = 30.0
+_THIS_MACHINE = frozenset({"localhost", "127.0.0.1", "::1"})
+_PORTS = {"http": 80, "https": 443}
 
 
 @dataclass
@@ -42,9 +45,13 @@ class Edge:
         self.desk = Facade(self.ports, self.marks)
 
     def is_own(self, origin: str | None) -> bool:
-        """Whether a page is one of our own."""
-        own = self.ports.settings.server.public_url
-        return origin is not None and origin.rstrip("/").lower() == own.rstrip("/").lower()
+        """Whether a page is one of our own. This very machine is the same by all its names."""
+        if origin is None:
+            return False
+        try:
+            return _same_place(origin) == _same_place(self.ports.settings.server.public_url)
+        except ValueError:  # a port that is none, or brackets that do not close
+            return False
 
     async def origin_allowed(self, origin: str | None, tenant: TenantId | None = None) -> bool:
         """Whether a browser's page may talk to us: to any tenant, or to this one. No origin: no browser.
@@ -63,3 +70,10 @@ class Edge:
             except StoreError:
                 pass
         return people.origin_allowed(origin, allowed)
+
+
+def _same_place(address: str) -> tuple[str, str | None, int | None]:
+    """Scheme, host and port of an address, as far as they tell places apart."""
+    parts = urlsplit(address)
+    host = "localhost" if parts.hostname in _THIS_MACHINE else parts.hostname
+    return parts.scheme, host, parts.port or _PORTS.get(parts.scheme)
