@@ -321,7 +321,10 @@ def _tokens(settings: Settings, clock: Clock) -> Tokens:
 
 
 async def _plant(ports: Ports, seed: TenantSeed) -> TenantId:
-    """Make sure a tenant of the settings exists, with its teams, sites and people. Nobody is changed or removed."""
+    """Make sure a tenant of the settings exists, with its teams, sites and people.
+
+    What exists is left as it is: from its first start on a desk is changed by its admins.
+    """
     db, clock = ports.db, ports.clock
     tenant = await people.ensure_tenant(db, clock, seed.slug, seed.name)
     if not await search_index.speak(db, tenant, seed.search_language):
@@ -331,17 +334,15 @@ async def _plant(ports: Ports, seed: TenantSeed) -> TenantId:
     for slug, name in teams.items():
         await people.ensure_team(db, tenant, slug, name)
     for site in seed.sites:
-        known = await people.site_by_key(db, site.public_key)
-        secret = site.secret or (known.secret if known is not None else new_secret())
         await people.ensure_site(
             db,
             clock,
             tenant,
             name=site.name,
             public_key=site.public_key,
-            secret=secret,
+            secret=site.secret or new_secret(),
             origins=site.origins,
-            settings={"bot": site.bot},
+            settings={"bot": site.bot, **msgspec.to_builtins(site.settings)},
         )
     for who in seed.users:
         user = await people.user_by_email(db, tenant, who.email)

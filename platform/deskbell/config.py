@@ -25,6 +25,7 @@ from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
 
+from deskbell.model.site import SiteSettings
 from deskbell.settings import reader
 from deskbell.settings.declared import Setting, hidden, joined, settings_of
 from deskbell.settings.reader import Wrong
@@ -264,6 +265,9 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     json_depth: Annotated[int, _M(ge=4, le=200, description="How deep JSON from clients may be nested.")] = 32
     emoji_per_message: Annotated[int, _M(ge=1, description="Different reactions on one message.")] = 20
     mentions_per_message: Annotated[int, _M(ge=0, description="People that one message may mention.")] = 50
+    site_reads_per_min_per_prefix: Annotated[
+        int, _M(ge=1, description="How often the pages of one network may ask how a site wants its widget.")
+    ] = 600
     new_visitors_per_min_per_prefix: Annotated[
         int, _M(ge=1, description="New visitors from one network (IPv4 /24, IPv6 /56).")
     ] = 60
@@ -416,7 +420,7 @@ class PluginHost(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
 
 class SiteSeed(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A web site with the widget on it."""
+    """A web site with the widget on it. It is planted once; from then on admins change it."""
 
     name: Annotated[str, _M(min_length=1, description="What agents see.")]
     public_key: Annotated[
@@ -440,6 +444,9 @@ class SiteSeed(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         ),
     ] = ""
     bot: Annotated[str, _M(description="The bot that answers first; empty means the first by name.")] = ""
+    settings: Annotated[SiteSettings, _M(description="How the widget looks, what it says, and when it is open.")] = (
+        SiteSettings()
+    )
 
 
 class TeamSeed(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -467,7 +474,10 @@ class UserSeed(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 
 class TenantSeed(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A customer organisation, which `deskbell serve` makes sure exists. What is not listed is left alone."""
+    """A customer organisation, which `deskbell serve` makes sure exists.
+
+    What is there already, and what is not listed, is left alone.
+    """
 
     slug: Annotated[_Name, _M(description="Short name, as addresses and tokens use it. Unique.")]
     name: Annotated[str, _M(min_length=1, description="What people see.")]

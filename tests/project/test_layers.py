@@ -24,7 +24,7 @@ LAYERS: dict[str, int] = {
     "settings": 0,
     "spread": 0,
     "model": 1,
-    "config": 1,
+    "config": 2,
     "wire": 2,
     "contracts": 2,
     "hookspecs": 3,

@@ -11,7 +11,7 @@ import yaml
 
 from deskbell.config import Settings, TenantSeed, load
 from deskbell.manual import settings as settings_manual
-from deskbell.settings.declared import joined, settings_of, struct_in
+from deskbell.settings.declared import joined, settings_of, struct_in, value_of
 
 ROOT = Path(__file__).parents[2]
 
@@ -29,8 +29,8 @@ def _declared(struct: type[msgspec.Struct], data: Any, under: str = "") -> list[
             missing.append(joined(under, name))
         elif (inner := struct_in(setting.type)) is not None:
             value = data[name]
-            nested = value if isinstance(value, list) else list(value.values()) if setting.description else [value]
-            assert nested, f"{joined(under, name)} shows no entry"
+            nested = value if isinstance(value, list) else list(value.values()) if value_of(setting.type) else [value]
+            assert nested or setting.examples, f"{joined(under, name)} shows no entry"
             missing += [path for item in nested for path in _declared(inner, item, joined(under, name))]
     return missing
 

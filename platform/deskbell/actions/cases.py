@@ -754,6 +754,11 @@ async def _wait_range_s(ports: Ports, tenant: TenantId, team: str, position: int
     return case_rules.wait_range_s(waits, position, ports.settings.support.target_first_response_s)
 
 
+async def expected_wait_s(ports: Ports, tenant: TenantId, team: str) -> tuple[int, int]:
+    """How long somebody who asked for a person now would likely wait, at the end of a team's line."""
+    return await _wait_range_s(ports, tenant, team, await cases.line_length(ports.db, tenant, team) + 1)
+
+
 async def tell_line(ports: Ports, tenant: TenantId, team: str) -> None:
     """Tell everybody who waits for a team their place and how long it may take."""
     waits = await cases.recent_waits_s(ports.db, tenant, team)

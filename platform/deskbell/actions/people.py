@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -124,6 +125,70 @@ async def arrive(
         if user.disabled:
             raise Revoked()
     return await _begin(ports, people.actor(user))
+
+
+async def introduce(
+    ports: Ports,
+    actor: Actor,
+    *,
+    name: str | None = None,
+    email: str | None = None,
+    attributes: Mapping[str, Any] | None = None,
+) -> Actor:
+    """Note what a visitor says of themselves, beside what they said before; an attribute of None is forgotten.
+
+    It is merely claimed: rules do not look at it, and nobody logs in with it. Whom a site has vouched for keeps
+    the name it gave them; what they call themselves is kept as a claim.
+
+    Raises:
+        Forbidden: Not a visitor.
+        Invalid: The name is blank.
+        TooLarge: More than 8 KiB in all.
+        RateLimited: Too often.
+    """
+    if actor.kind != "visitor":
+        raise Forbidden("Visitors say who they are; of others their desk knows it.")
+    ports.limits.spend("introduce", actor.id, per_min=30, burst=10)
+    shown = None
+    if name is not None:
+        shown = checked_text(ports, " ".join(name.split())[:100], what="name", empty=False)
+    async with ports.db.transaction() as tx:
+        row = await tx.fetchrow(
+            "SELECT name, external_id, attributes FROM users WHERE tenant_id = $1 AND id = $2 FOR UPDATE",
+            actor.tenant,
+            actor.id,
+        )
+        if row is None:
+            raise Revoked()
+        known: dict[str, Any] = msgspec.json.decode(row["attributes"])
+        said: dict[str, Any] = {**known.get("claimed", {}), **(attributes or {})}
+        if email is not None:
+            said["email"] = email.strip()
+        vouched_for = row["external_id"] is not None
+        if shown is not None and vouched_for:
+            said["name"] = shown
+        claimed = {key: value for key, value in said.items() if value is not None}
+        if len(msgspec.json.encode(claimed)) > MAX_ATTRIBUTES_BYTES:
+            raise TooLarge("attributes may have 8 KiB.", max_bytes=MAX_ATTRIBUTES_BYTES)
+        named = row["name"] if shown is None or vouched_for else shown
+        known = {**known, "claimed": claimed}
+        await tx.execute(
+            "UPDATE users SET name = $3, attributes = $4, changed_at = $5 WHERE tenant_id = $1 AND id = $2",
+            actor.tenant,
+            actor.id,
+            named,
+            msgspec.json.encode(known).decode(),
+            ports.clock.now_us(),
+        )
+    if named != row["name"]:
+        tell_name(ports, actor.tenant, actor.id, named)
+    return msgspec.structs.replace(actor, name=named, attributes=known)
+
+
+def tell_name(ports: Ports, tenant: TenantId, user: UserId, name: str) -> None:
+    """Have the sockets of somebody speak under their new name; what others were shown before stays."""
+    frame = msgspec.json.encode({"type": "named", "name": name})
+    ports.bus.publish([Event(tenant, "user", user, "named", 0, frame)])
 
 
 def origin_allowed(origin: str, allowed: list[str]) -> bool:

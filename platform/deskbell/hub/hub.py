@@ -34,7 +34,7 @@ log = structlog.get_logger(__name__)
 TIPS_EVERY_S = 10.0
 
 # Told to the platform's own parts over the bus, to no socket.
-INTERNAL = ("participant", "own_receipt", "stop", "evict", "revoked")
+INTERNAL = ("participant", "own_receipt", "stop", "evict", "revoked", "named")
 
 _participant_frame = msgspec.json.Decoder(frames.ParticipantFrame)
 
@@ -281,6 +281,10 @@ class Hub:
             for connection in list(person.connections.values()):
                 if connection.actor.token_version < int(event.frame):
                     connection.out.close(CloseCode.REVOKED, "revoked")
+        elif event.kind == "named":
+            name = msgspec.json.decode(event.frame)["name"]
+            for connection in person.connections.values():
+                connection.actor = msgspec.structs.replace(connection.actor, name=name)
         else:
             frame = self._ground.prepare(event.frame)
             for connection in person.connections.values():

@@ -156,7 +156,7 @@ def _fields(value: msgspec.Struct, indent: str, *, explained: bool = True) -> li
     lines: list[str] = []
     for name, setting in settings_of(type(value)).items():
         lines += _comment(setting.description, indent) if explained else []
-        if struct_in(setting.type) is None:
+        if struct_in(setting.type) is None or not getattr(value, name):
             for example in setting.examples:
                 lines.append(f"{indent}# For example: {{{name}: {_inline(example)}}}")
         lines += _entry(setting, getattr(value, name), indent)

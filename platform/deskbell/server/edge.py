@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from deskbell.actions import people
 from deskbell.actions.facade import Facade
 from deskbell.actions.reads import Marks
+from deskbell.actions.site_pages import SitePages
 from deskbell.actions.turns import TurnEngine
 from deskbell.hub import Hub
 from deskbell.ids import TenantId
@@ -25,6 +26,7 @@ _PORTS = {"http": 80, "https": 443}
 @dataclass
 class Edge:
     """``draining``: this process is on its way out and takes nobody new. ``desk``: what plugins act through.
+    ``sites``: what pages are told before anybody has logged in.
 
     ``opened`` and ``closed`` count sockets, the latter by close code.
     """
@@ -36,6 +38,7 @@ class Edge:
     arriving: Gauge
     draining: bool = False
     desk: Facade = field(init=False)
+    sites: SitePages = field(init=False)
     opened: int = 0
     closed: Counter[int] = field(default_factory=Counter)
     lag: Lag = field(default_factory=Lag)
@@ -43,6 +46,7 @@ class Edge:
 
     def __post_init__(self) -> None:
         self.desk = Facade(self.ports, self.marks)
+        self.sites = SitePages(self.ports)
 
     def is_own(self, origin: str | None) -> bool:
         """Whether a page is one of our own. This very machine is the same by all its names."""
@@ -52,6 +56,11 @@ class Edge:
             return _same_place(origin) == _same_place(self.ports.settings.server.public_url)
         except ValueError:  # a port that is none, or brackets that do not close
             return False
+
+    def sites_changed(self) -> None:
+        """Somebody changed a site here: what this process knew of sites is asked for again."""
+        self.sites.forget()
+        self._origins.clear()
 
     async def origin_allowed(self, origin: str | None, tenant: TenantId | None = None) -> bool:
         """Whether a browser's page may talk to us: to any tenant, or to this one. No origin: no browser.

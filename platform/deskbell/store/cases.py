@@ -89,6 +89,12 @@ async def position(db: Queries, tenant: TenantId, case: Case) -> int | None:
     return int(ahead) + 1
 
 
+async def line_length(db: Queries, tenant: TenantId, team: str) -> int:
+    """How many wait for a team."""
+    counting = "SELECT count(*) FROM cases WHERE tenant_id = $1 AND status = 'waiting' AND team = $2"
+    return int(await db.fetchval(counting, tenant, team))
+
+
 async def waiting(db: Queries, tenant: TenantId, team: str, limit: int = 200) -> list[Case]:
     """A team's line, first in line first, with positions."""
     found = await db.fetch(

@@ -111,26 +111,24 @@ async def ensure_site(
     origins: Sequence[str],
     settings: dict[str, Any],
 ) -> SiteId:
-    """The site with this public key, brought up to date or made."""
-    values: dict[str, Any] = {
-        "name": name,
-        "secret": secret,
-        "origins": msgspec.json.encode(list(origins)).decode(),
-        "settings": msgspec.json.encode(settings).decode(),
-    }
+    """The site with this public key, made if missing, otherwise as it is; safe under race."""
     found = await site_by_key(db, public_key)
     if found is None:
         try:
             with db.orm():
                 found = await Site.create(
-                    id=new_id(), tenant_id=tenant, public_key=public_key, created_at=clock.now_us(), **values
+                    id=new_id(),
+                    tenant_id=tenant,
+                    public_key=public_key,
+                    created_at=clock.now_us(),
+                    name=name,
+                    secret=secret,
+                    origins=msgspec.json.encode(list(origins)).decode(),
+                    settings=msgspec.json.encode(settings).decode(),
                 )
         except StoreIntegrity:
             found = await site_by_key(db, public_key)
         assert found is not None
-    elif found.tenant_id == tenant:
-        with db.orm():
-            await Site.filter(id=found.id, tenant_id=tenant).update(**values)
     return SiteId(found.id)
 
 

@@ -26,6 +26,7 @@ from deskbell.server.rest import (
     plugins,
     rooms,
     search,
+    sites,
     snippets,
     support,
     sync,
@@ -39,6 +40,7 @@ __all__ = ["PREFIX", "openapi_of", "register"]
 _DOCUMENT = "deskbell_openapi"
 NOUNS = (
     auth,
+    sites,
     rooms,
     participants,
     messages,

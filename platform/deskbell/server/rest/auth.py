@@ -10,9 +10,9 @@ from quart import Blueprint
 
 from deskbell.actions import people
 from deskbell.actions.people import Session
-from deskbell.errors import NotFound, RateLimited, Revoked, TokenExpired, TooLarge, Unauthenticated
+from deskbell.errors import Forbidden, NotFound, RateLimited, Revoked, TokenExpired, TooLarge, Unauthenticated
 from deskbell.ids import SiteId, TenantId
-from deskbell.model.records import PublicUser
+from deskbell.model.records import Actor, PublicUser
 from deskbell.server.edge import Edge
 from deskbell.server.rest.bodies import Body, Done, Nothing
 from deskbell.server.rest.routes import Ask, Routes
@@ -27,6 +27,17 @@ class Arrival(Body, frozen=True):
     site_key: Annotated[str, Meta(max_length=100)]
     identity: Token | None = None
     name: Annotated[str, Meta(max_length=200)] | None = None
+    attributes: dict[str, Any] | None = None
+
+
+class Introduction(Body, frozen=True):
+    """What is left out, or null, stays as it was said before; so does every attribute but those given here.
+
+    An attribute that is null is forgotten.
+    """
+
+    name: Annotated[str, Meta(min_length=1, max_length=200)] | None = None
+    email: Annotated[str, Meta(max_length=320, pattern=r"^[^@\s]+@[^@\s]+$")] | None = None
     attributes: dict[str, Any] | None = None
 
 
@@ -89,6 +100,11 @@ def _tokens(session: Session) -> Tokens:
     )
 
 
+def _me(actor: Actor) -> Me:
+    site = None if actor.site is None else SiteId(actor.site)
+    return Me(actor.public(), actor.tenant, actor.role, site, actor.attributes)
+
+
 def blueprint(edge: Edge) -> Blueprint:
     routes, ports = Routes("auth", edge), edge.ports
 
@@ -144,8 +160,17 @@ def blueprint(edge: Edge) -> Blueprint:
     @routes.get("/me", Me)
     async def me(ask: Ask) -> Me:
         """Who the bearer is."""
-        actor = ask.actor
-        site = None if actor.site is None else SiteId(actor.site)
-        return Me(actor.public(), actor.tenant, actor.role, site, actor.attributes)
+        return _me(ask.actor)
+
+    @routes.patch("/me", Me, body=Introduction, refuses=[Forbidden, RateLimited])
+    async def introduce(ask: Ask) -> Me:
+        """A visitor says who they are: answers before a conversation, an address to write to.
+
+        It is kept as claimed, under `attributes.claimed`; a name is also shown, unless the site has given one.
+        """
+        body: Introduction = ask.body
+        return _me(
+            await people.introduce(ports, ask.actor, name=body.name, email=body.email, attributes=body.attributes)
+        )
 
     return routes.blueprint

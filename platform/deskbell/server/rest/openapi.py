@@ -34,6 +34,7 @@ does not exist. Unknown fields and parameters are refused. A NUL character is no
 """
 _NOUNS = {
     "auth": "Getting in, and who one is.",
+    "sites": "What pages are told before anybody has logged in.",
     "rooms": "Rooms one is in.",
     "participants": "The people of a room.",
     "messages": "What is said.",

@@ -64,6 +64,8 @@ class Promise:
     refuses: Sequence[type[DeskbellError]] = ()
     who: Who = "user"
     media: str = "application/json"
+    keep_s: int | None = None
+    """For how long anybody may keep the answer; None: it is somebody's own, and nobody may."""
     raw: bool = False
     """Whether the handler is given the body as it came, and all headers."""
 
@@ -75,7 +77,8 @@ class Promise:
     @property
     def is_tagged(self) -> bool:
         """Whether its answers are told apart by ``ETag``, so that a client need not be sent one it has."""
-        return self.method == "GET" and self.who == "user" and self.media == "application/json"
+        readable = self.who == "user" or self.keep_s is not None
+        return self.method == "GET" and readable and self.media == "application/json"
 
     def refusals(self) -> list[type[DeskbellError]]:
         """Everything it may answer instead: what it says itself, and what follows from what it takes."""
@@ -190,6 +193,8 @@ class Routes:
                 if promise.is_tagged and conditions.is_known(request.headers.get(conditions.IF_NONE_MATCH), tag):
                     response = Response(b"", status=304)
                 response.set_etag(tag)
+            if promise.keep_s is not None:
+                response.headers["Cache-Control"] = f"public, max-age={promise.keep_s}"
             return response
 
         return view
