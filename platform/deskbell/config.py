@@ -364,6 +364,14 @@ class Support(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     target_first_response_s: Annotated[
         int, _M(ge=1, description="Target for a person's first answer; supervisors see what misses it.")
     ] = 300
+    capacity: Annotated[
+        int,
+        _M(
+            ge=1,
+            le=1000,
+            description="Open conversations that are enough for one agent; who has fewer has room.",
+        ),
+    ] = 5
     agent_silent_s: Annotated[
         int, _M(ge=1, description="An agent who leaves a visitor without an answer this long is put on the ladder too.")
     ] = 600

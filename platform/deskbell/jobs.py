@@ -31,7 +31,7 @@ from deskbell.actions import cases as case_actions
 from deskbell.actions import observing, support, turns
 from deskbell.actions.plugin_work import PluginWork
 from deskbell.errors import DeskbellError
-from deskbell.ids import RoomId, TenantId
+from deskbell.ids import CaseId, RoomId, TenantId
 from deskbell.server.edge import Edge
 from deskbell.store import cases, leases, outbox, people, rooms, search_index, switches
 from deskbell.store.database import StoreError, StoreUnavailable
@@ -168,12 +168,21 @@ class Jobs:
 
     async def _tell_cases(self, since_us: int, moved: Sequence[tuple[TenantId, RoomId]]) -> None:
         """To the staff here: cases that changed elsewhere, each version once."""
+        changed: dict[TenantId, list[CaseId]] = {}
         for tenant, case_id in await cases.changed(self._ports.db, since_us, moved):
-            case = await cases.get(self._ports.db, tenant, case_id)
-            if case is not None and self._cases_told.get(case.id, 0) < case.version:
-                self._cases_told[case.id] = case.version
-                frame = frames.encode(frames.CaseFrame(case=case))
-                self._edge.hub.on_events([Event(tenant, "staff", case.team, "case", 0, frame)])
+            changed.setdefault(tenant, []).append(case_id)
+        for tenant, ids in changed.items():
+            for case in await case_actions.entries(self._ports, tenant, ids):
+                if self._cases_told.get(case.id, 0) < case.version:
+                    self._cases_told[case.id] = case.version
+                    frame = frames.encode(frames.CaseFrame(case=case))
+                    self._edge.hub.on_events([Event(tenant, "staff", case.team, "case", 0, frame)])
+        # What was said there has changed no case, and agents see it all the same.
+        spoken: dict[TenantId, list[RoomId]] = {}
+        for tenant, room in moved:
+            spoken.setdefault(tenant, []).append(room)
+        for tenant, rooms_ in spoken.items():
+            self._edge.hub.cases_moved(tenant, rooms_)
 
     async def cases(self) -> None:
         """The next step for cases whose deadline has passed, and a person where a bot's turn was given up."""

@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import os
 import signal
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -289,6 +289,27 @@ async def test_a_streamed_answer_a_case_and_a_person_cross(house: House) -> None
         await d.subscribe(room)
         await d.says(room, "Hello, this is Ada.")
         await m.hears(room, "Hello, this is Ada.")
+
+
+async def test_an_agent_elsewhere_sees_in_the_list_what_is_said_here(house: House) -> None:
+    """Over Redis, and without it; the agent follows no room for that."""
+    maya = await house.here.visitor()
+    ada = at(house.there, await house.here.agent("Ada"))
+    room = await maya.conversation()
+
+    def said(text: str) -> Callable[[dict[str, Any]], bool]:
+        return lambda f: (
+            f["type"] == "case" and f["case"]["room"] == room and (f["case"]["last"] or {}).get("text") == text
+        )
+
+    async with maya.line() as m, ada.line() as d:
+        await m.ask({"type": "escalate", "room": room, "reason": "asked_for_person"})
+        await m.says(room, "My parcel is lost.")
+        await d.find(said("My parcel is lost."))
+        house.valkey.stop()
+        await house.apart()
+        await m.says(room, "Are you there?")
+        await d.find(said("Are you there?"))
 
 
 async def test_of_six_agents_on_two_instances_one_wins_a_case(house: House) -> None:

@@ -19,14 +19,26 @@ from deskbell.actions.access import Place
 from deskbell.actions.messages import checked_text
 from deskbell.actions.rooms import new_member, new_room
 from deskbell.clock import from_us
+from deskbell.config import Settings
 from deskbell.contracts import HandOver, Situation
 from deskbell.errors import Conflict, Forbidden, Invalid, NotFound, PreconditionFailed, RoomClosed
 from deskbell.ids import CaseId, MessageId, RoomId, TenantId, UserId, is_id, new_id
 from deskbell.model import case_rules, ownership
-from deskbell.model.case_rules import Step
-from deskbell.model.records import Actor, Case, CaseFilter, CaseView, Message, PublicUser, Room
+from deskbell.model.case_rules import Step, Targets
+from deskbell.model.records import (
+    Actor,
+    Case,
+    CaseEntry,
+    CaseFilter,
+    CaseSort,
+    CaseStatus,
+    CaseView,
+    Message,
+    PublicUser,
+    Room,
+)
 from deskbell.ports import Ports
-from deskbell.store import cases, messages, people, rows
+from deskbell.store import case_entries, cases, messages, people, rows
 from deskbell.store.change import Change
 from deskbell.wire import frames
 from deskbell.wire.events import Event
@@ -807,7 +819,7 @@ async def own_case(ports: Ports, actor: Actor, room_id: RoomId) -> frames.OwnCas
     return frames.OwnCaseFrame(room=room_id, status=case.status, position=position, wait=wait)
 
 
-VIEWS: dict[CaseView, tuple[str, ...]] = {
+VIEWS: dict[CaseView, tuple[CaseStatus, ...]] = {
     "mine": ("assigned", "waiting"),
     "queue": ("waiting",),
     "bot": ("waiting",),
@@ -817,16 +829,53 @@ VIEWS: dict[CaseView, tuple[str, ...]] = {
 }
 
 
-async def listed(ports: Ports, actor: Actor, wanted: CaseFilter, *, limit: int = 50, offset: int = 0) -> list[Case]:
+def targets(settings: Settings) -> Targets:
+    """What visitors are to wait at most."""
+    return Targets(settings.support.target_first_response_s, settings.support.agent_silent_s)
+
+
+async def entries(ports: Ports, tenant: TenantId, wanted: Sequence[CaseId]) -> list[CaseEntry]:
+    """Cases as agents see them; who may, is the caller's to know."""
+    return await case_entries.entries(ports.db, tenant, wanted, targets(ports.settings))
+
+
+async def entry(ports: Ports, actor: Actor, case_id: CaseId) -> CaseEntry:
+    """A case as agents see it, for staff of its tenant.
+
+    Raises:
+        NotFound: There is none, or it is not theirs to see.
+    """
+    found = await entries(ports, actor.tenant, [case_id]) if is_id(case_id) and actor.is_staff else []
+    if not found:
+        raise NotFound()
+    return found[0]
+
+
+async def listed(
+    ports: Ports,
+    actor: Actor,
+    wanted: CaseFilter,
+    *,
+    sort: CaseSort = "priority",
+    limit: int = 50,
+    after: tuple[case_entries.Place, CaseId] | None = None,
+) -> tuple[list[CaseEntry], tuple[case_entries.Place, CaseId] | None]:
     """Cases of a view: mine, queue (of my teams), bot (the visitor goes on with it), all, snoozed, resolved.
+
+    With them where the list goes on, None where it ends; ``after`` takes it.
 
     Raises:
         NotFound: Not staff.
     """
     if not actor.is_staff:
         raise NotFound()
-    found = await cases.listed(ports.db, actor.tenant, await _wanted(ports, actor, wanted), limit=limit, offset=offset)
-    return [replace(case, position=await cases.position(ports.db, actor.tenant, case)) for case in found]
+    asked = await _wanted(ports, actor, wanted)
+    async with ports.db.snapshot() as at:
+        found = await case_entries.page(at, actor.tenant, asked, sort, limit=limit + 1, after=after)
+        page = found[:limit]
+        shown = await case_entries.entries(at, actor.tenant, [case for case, _ in page], targets(ports.settings))
+    case, place = page[-1] if page else (None, ())
+    return shown, (place, case) if case is not None and len(found) > limit else None
 
 
 async def counted(ports: Ports, actor: Actor, lists: Sequence[CaseFilter]) -> list[int]:

@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from deskbell.actions import presence
 from deskbell.actions.messages import checked_text
 from deskbell.errors import (
     Forbidden,
@@ -355,7 +356,7 @@ async def set_availability(ports: Ports, actor: Actor, *, status: str, accepting
     user = await _staff(ports, actor)
     said = Availability(status, status == "online" if accepting is None else accepting)
     await people.change_user(ports.db, ports.clock, user, availability=said.status, accepting=said.accepting)
-    await ports.presence.choose(actor.tenant, actor.id, status)  # type: ignore[arg-type]
+    await presence.chosen(ports, actor, status)  # type: ignore[arg-type]
     return said
 
 

@@ -14,9 +14,9 @@ from deskbell.errors import RateLimited
 from deskbell.ids import ConnectionId, RoomId, TenantId, UserId, is_id
 from deskbell.model.records import Actor
 from deskbell.ports import Ports
-from deskbell.store import rooms
+from deskbell.store import people, rooms
 from deskbell.store.database import StoreError
-from deskbell.volatile.presence import Seen
+from deskbell.volatile.presence import Seen, Status
 from deskbell.wire import frames
 from deskbell.wire.events import Event
 
@@ -49,12 +49,27 @@ def tell_typing(ports: Ports, actor: Actor, room_id: RoomId, *, on: bool) -> Non
     ports.bus.publish([Event(actor.tenant, "room", room_id, "typing", 0, frames.encode(frame), sender=actor.id)])
 
 
-async def announce(ports: Ports, tenant: TenantId, user: UserId, room_ids: Iterable[RoomId]) -> None:
-    """Tell the rooms somebody is in whether they are here."""
-    frame = frames.encode(_frame(user, (await ports.presence.seen(tenant, [user]))[user]))
-    ports.bus.publish(
-        [Event(tenant, "room", room, "presence", 0, frame, sender=user) for room in list(room_ids)[:MAX_ROOMS]]
-    )
+async def announce(
+    ports: Ports, tenant: TenantId, user: UserId, room_ids: Iterable[RoomId], *, staff: bool = False
+) -> None:
+    """Tell the rooms somebody is in whether they are here; of ``staff`` all their colleagues are told, too."""
+    seen = (await ports.presence.seen(tenant, [user]))[user]
+    frame = frames.encode(_frame(user, seen))
+    events = [Event(tenant, "room", room, "presence", 0, frame, sender=user) for room in list(room_ids)[:MAX_ROOMS]]
+    if staff:
+        events.append(_to_staff(tenant, user, seen))
+    ports.bus.publish(events)
+
+
+def _to_staff(tenant: TenantId, user: UserId, seen: Seen) -> Event:
+    return Event(tenant, "staff", "", "presence", 0, frames.encode(_frame(user, seen)), sender=user)
+
+
+async def chosen(ports: Ports, actor: Actor, status: Status) -> None:
+    """An agent has said how they are; whoever sees them is told."""
+    await ports.presence.choose(actor.tenant, actor.id, status)
+    in_rooms = await rooms.of_user(ports.db, actor.tenant, actor.id, MAX_ROOMS)
+    await announce(ports, actor.tenant, actor.id, [room for room, _, _ in in_rooms], staff=actor.is_staff)
 
 
 async def announce_anew(ports: Ports, tenant: TenantId, users: Sequence[UserId]) -> None:
@@ -72,20 +87,34 @@ async def announce_anew(ports: Ports, tenant: TenantId, users: Sequence[UserId])
             frame = frames.encode(_frame(user, seen[user]))
             room_ids = list(found.get((tenant, user), ()))[:MAX_ROOMS]
             events += [Event(tenant, "room", room, "presence", 0, frame, sender=user) for room in room_ids]
+        events += [_to_staff(tenant, user, seen[user]) for user in await people.staff_among(ports.db, tenant, part)]
         ports.bus.publish(events)
         await asyncio.sleep(ANEW_PAUSE_S)
 
 
-async def entered(ports: Ports, tenant: TenantId, user: UserId, room_ids: Iterable[RoomId]) -> None:
+async def entered(ports: Ports, actor: Actor, room_ids: Iterable[RoomId]) -> None:
     """Somebody has one socket more; their rooms are told if it is the first."""
-    if await ports.presence.enter(tenant, user):
-        await announce(ports, tenant, user, room_ids)
+    if await ports.presence.enter(actor.tenant, actor.id):
+        if actor.is_staff:
+            await _remember(ports, actor)
+        await announce(ports, actor.tenant, actor.id, room_ids, staff=actor.is_staff)
 
 
-async def left(ports: Ports, tenant: TenantId, user: UserId, room_ids: Iterable[RoomId]) -> None:
+async def _remember(ports: Ports, actor: Actor) -> None:
+    """Away is who said so last, also after a restart: what is volatile has forgotten it, the store has not."""
+    try:
+        user = await people.user(ports.db, actor.tenant, actor.id)
+    except StoreError as error:
+        log.warning("availability_not_known", error=str(error))
+        return
+    if user is not None and user.availability != "online":
+        await ports.presence.choose(actor.tenant, actor.id, user.availability)  # type: ignore[arg-type]
+
+
+async def left(ports: Ports, actor: Actor, room_ids: Iterable[RoomId]) -> None:
     """Somebody has one socket less; their rooms are told if it was the last."""
-    if await ports.presence.leave(tenant, user):
-        await announce(ports, tenant, user, room_ids)
+    if await ports.presence.leave(actor.tenant, actor.id):
+        await announce(ports, actor.tenant, actor.id, room_ids, staff=actor.is_staff)
 
 
 async def enrol(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 from msgspec.structs import replace
 
@@ -12,9 +14,9 @@ from deskbell.contracts import HandOver
 from deskbell.errors import Forbidden, Invalid, RoomClosed
 from deskbell.ids import RoomId, TenantId
 from deskbell.model import case_rules, ownership
-from deskbell.model.records import Actor, Room, RoomState
+from deskbell.model.records import Actor, Conversation, Room, RoomState
 from deskbell.ports import Ports
-from deskbell.store import people, rooms
+from deskbell.store import case_entries, people, rooms
 from deskbell.store.change import Change
 
 DEFAULT_TYPE = "support"
@@ -185,7 +187,7 @@ async def conversations(
     channel_type: str | None = None,
     limit: int = 50,
     before: tuple[int, RoomId] | None = None,
-) -> list[tuple[RoomState, int]]:
+) -> list[tuple[Conversation, int]]:
     """Support conversations, each with the moment a list goes on from.
 
     Of a visitor: their own, newest first, open or closed; the rest does not concern them. For staff: the open
@@ -205,8 +207,26 @@ async def conversations(
             and channel_type in (None, room.channel_type)
             and (before is None or (room.created_at, room.id) < before)
         ][:limit]
+    found = [room for room in found if room.channel_type in ports.plugins.channels]
+    if not actor.is_staff:
+        return [(Conversation(**_fields(state_of(ports, room))), room.created_at) for room in found]
+    visitors = await case_entries.visitors_of(ports.db, actor.tenant, found)
+    last = await case_entries.last_said(ports.db, actor.tenant, {room.id: room.backstage for room in found})
     return [
-        (state_of(ports, room), room.active_at if actor.is_staff else room.created_at)
+        (
+            Conversation(
+                **_fields(state_of(ports, room)),
+                room=room.id,
+                visitor=visitors.get(room.id, (None, None))[0],
+                site=visitors.get(room.id, (None, None))[1],
+                last=last.get(room.id),
+                opened_at=from_us(room.created_at),
+            ),
+            room.active_at,
+        )
         for room in found
-        if room.channel_type in ports.plugins.channels
     ]
+
+
+def _fields(state: RoomState) -> dict[str, Any]:
+    return msgspec.structs.asdict(state)

@@ -62,7 +62,7 @@ from deskbell.client.view import Place, RoomView, Step
 from deskbell.clock import Clock
 from deskbell.errors import DeskbellError, NotFound, Refused, Temporary, Unauthenticated
 from deskbell.ids import RoomId
-from deskbell.model.records import Case, Message, PublicUser
+from deskbell.model.records import CaseEntry, Message, PublicUser
 from deskbell.version import __version__
 from deskbell.wire.close_codes import CloseCode, may_reconnect
 from deskbell.wire.frames import (
@@ -191,7 +191,7 @@ class Client(Routes):
         self.state: State = "idle"
         self.user: PublicUser | None = None
         self.rooms: dict[str, RoomView] = {}
-        self.cases: dict[str, Case] = {}
+        self.cases: dict[str, CaseEntry] = {}
         self.presence: dict[str, Presence] = {}
         self.viewers: dict[str, tuple[PublicUser, ...]] = {}
         self._view: dict[str, Any] | None = None

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from deskbell.errors import DeskbellError
-from deskbell.model.records import Case, DraftKind, Message, Participant, PublicUser, RoomState, SavedDraft
+from deskbell.model.records import CaseEntry, DraftKind, Message, Participant, PublicUser, RoomState, SavedDraft
 from deskbell.wire.frames import Ack, Inbox
 
 
@@ -162,8 +162,8 @@ class PresenceChanged:
 class CaseChanged:
     """For agents: the whole case. ``before`` is what this client knew of it."""
 
-    case: Case
-    before: Case | None
+    case: CaseEntry
+    before: CaseEntry | None
 
 
 @dataclass(frozen=True)

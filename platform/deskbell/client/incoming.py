@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from deskbell.ids import RoomId
-from deskbell.model.records import Case
+from deskbell.model.records import CaseEntry
 from deskbell.wire.frames import (
     Ack,
     Changes,
@@ -52,7 +52,7 @@ class Unread(msgspec.Struct):
 class AnyCase(Frame, frozen=True, tag="case"):
     """Both forms of a ``case`` frame: the whole case, or what a visitor learns of theirs."""
 
-    case: Case | None = None
+    case: CaseEntry | None = None
     room: str | None = None
     status: str = ""
     position: int | None = None

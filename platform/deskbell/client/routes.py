@@ -10,7 +10,17 @@ import msgspec
 
 from deskbell.client.rest import NotUnderstood, Rest
 from deskbell.errors import NotFound
-from deskbell.model.records import Case, Label, Message, Participant, RoomState, SavedDraft, SavedView, Snippet
+from deskbell.model.records import (
+    CaseEntry,
+    Conversation,
+    Label,
+    Message,
+    Participant,
+    RoomState,
+    SavedDraft,
+    SavedView,
+    Snippet,
+)
 from deskbell.wire.frames import OwnCaseFrame
 
 
@@ -155,24 +165,26 @@ class Routes:
 
     # -- agents
 
-    async def cases_in(self, view: str, **only: Any) -> list[Case]:
-        """Cases; ``view`` is ``mine``, ``queue``, ``bot`` or ``all``; ``only``: ``label``, ``team``, ``priority``."""
+    async def cases_in(self, view: str, **only: Any) -> list[CaseEntry]:
+        """Cases; ``view`` is ``mine``, ``queue``, ``bot`` or ``all``; ``only``: ``label``, ``team``, ``priority``,
+        ``sort``.
+        """
         query = {"view": view} | {name: _written(value) for name, value in only.items()}
         found = await self.rest("GET", f"/cases?{urlencode(query)}")
-        cases: list[Case] = _as(found, list[Case], "items")
+        cases: list[CaseEntry] = _as(found, list[CaseEntry], "items")
         return cases
 
-    async def conversations(self, owner: str) -> list[RoomState]:
+    async def conversations(self, owner: str) -> list[Conversation]:
         """Open conversations of the tenant in which a ``bot``, an ``agent`` or ``nobody`` answers."""
         found = await self.rest("GET", f"/support/conversations?{urlencode({'owner': owner})}")
-        rooms: list[RoomState] = _as(found, list[RoomState], "items")
+        rooms: list[Conversation] = _as(found, list[Conversation], "items")
         return rooms
 
-    async def case(self, case: str) -> Case:
-        found: Case = _as(await self.rest("GET", f"/cases/{_id(case)}"), Case)
+    async def case(self, case: str) -> CaseEntry:
+        found: CaseEntry = _as(await self.rest("GET", f"/cases/{_id(case)}"), CaseEntry)
         return found
 
-    async def claim(self, case: str) -> Case:
+    async def claim(self, case: str) -> CaseEntry:
         """Make a waiting case, and its conversation, one's own.
 
         Raises:
@@ -180,27 +192,27 @@ class Routes:
         """
         return await self._case(case, "claim", {})
 
-    async def take_over(self, room: str) -> Case:
+    async def take_over(self, room: str) -> CaseEntry:
         """Answer in a conversation oneself from now on, asked or not; the bot is silent."""
-        changed: Case = _as(await self.rest("POST", f"/rooms/{_id(room)}/take-over", {}), Case)
+        changed: CaseEntry = _as(await self.rest("POST", f"/rooms/{_id(room)}/take-over", {}), CaseEntry)
         return changed
 
-    async def transfer(self, case: str, team: str, note: str = "") -> Case:
+    async def transfer(self, case: str, team: str, note: str = "") -> CaseEntry:
         return await self._case(case, "transfer", {"team": team} | ({"note": note} if note else {}))
 
-    async def give_back(self, case: str, to: str) -> Case:
+    async def give_back(self, case: str, to: str) -> CaseEntry:
         """Return a case; ``to`` is ``queue`` or ``bot``."""
         return await self._case(case, "return", {"to": to})
 
-    async def resolve(self, case: str) -> Case:
+    async def resolve(self, case: str) -> CaseEntry:
         return await self._case(case, "resolve", {})
 
-    async def snooze(self, case: str, until: str) -> Case:
+    async def snooze(self, case: str, until: str) -> CaseEntry:
         """Set a case aside; ``until`` is a time in RFC 3339."""
         return await self._case(case, "snooze", {"until": until})
 
-    async def _case(self, case: str, verb: str, body: dict[str, Any]) -> Case:
-        changed: Case = _as(await self.rest("POST", f"/cases/{_id(case)}/{verb}", body), Case)
+    async def _case(self, case: str, verb: str, body: dict[str, Any]) -> CaseEntry:
+        changed: CaseEntry = _as(await self.rest("POST", f"/cases/{_id(case)}/{verb}", body), CaseEntry)
         return changed
 
     async def views(self) -> list[SavedView]:
@@ -266,10 +278,10 @@ class Routes:
         retired: Label = _as(await self.rest("DELETE", f"/labels/{_id(label)}"), Label)
         return retired
 
-    async def label_case(self, case: str, labels: Sequence[str], *, version: int | None = None) -> Case:
+    async def label_case(self, case: str, labels: Sequence[str], *, version: int | None = None) -> CaseEntry:
         """Have a case carry exactly these labels; with ``version``: only if it is still this one."""
         body = {"labels": list(labels)} | ({} if version is None else {"version": version})
-        changed: Case = _as(await self.rest("PUT", f"/cases/{_id(case)}/labels", body), Case)
+        changed: CaseEntry = _as(await self.rest("PUT", f"/cases/{_id(case)}/labels", body), CaseEntry)
         return changed
 
     async def backstage(self, room: str) -> RoomState:

@@ -11,7 +11,8 @@ import structlog
 
 from deskbell.clock import Clock
 from deskbell.errors import DeskbellError, NotFound
-from deskbell.hub import fan_out, inboxes, viewers
+from deskbell.hub import case_news, fan_out, inboxes, viewers
+from deskbell.hub.case_news import CaseNews
 from deskbell.hub.connection import Connection, Stream, Subscription
 from deskbell.hub.ground import Ground
 from deskbell.hub.inboxes import Inboxes, Person
@@ -19,6 +20,7 @@ from deskbell.hub.passing import Passing
 from deskbell.hub.streams import Streams
 from deskbell.hub.viewers import Viewers
 from deskbell.ids import ConnectionId, RoomId, TenantId, UserId
+from deskbell.model.case_rules import Targets
 from deskbell.model.policy import Policy
 from deskbell.model.records import Actor, Channel, Membership
 from deskbell.store import rooms
@@ -27,7 +29,7 @@ from deskbell.volatile.bus import Bus
 from deskbell.wire import frames
 from deskbell.wire.close_codes import CloseCode
 from deskbell.wire.commands import Ref
-from deskbell.wire.events import Event
+from deskbell.wire.events import Event, wrote_in
 
 log = structlog.get_logger(__name__)
 
@@ -40,7 +42,10 @@ _participant_frame = msgspec.json.Decoder(frames.ParticipantFrame)
 
 
 class Hub:
-    """See the package. ``prepare`` frames an encoded text for the wire. ``bus`` is told what is of interest here."""
+    """See the package. ``prepare`` frames an encoded text for the wire. ``bus`` is told what is of interest here.
+
+    ``targets``: when an answer counts as late, for what agents are told of cases.
+    """
 
     def __init__(
         self,
@@ -52,6 +57,7 @@ class Hub:
         heartbeat_s: float = 30.0,
         silence_s: float = 120.0,
         bus: Bus | None = None,
+        targets: Targets | None = None,
     ) -> None:
         self._clock = clock
         self._heartbeat_s = heartbeat_s
@@ -63,6 +69,7 @@ class Hub:
         self._inboxes = Inboxes(self._ground)
         self._passing = Passing(self._ground)
         self._viewers = Viewers(self._ground)
+        self._case_news = CaseNews(self._ground, targets or Targets())
         self._streams = Streams(self._ground, self._look_again, self._healed)
         self._staff: dict[TenantId, dict[ConnectionId, Connection]] = {}
         self._connections: dict[ConnectionId, Connection] = {}
@@ -94,6 +101,7 @@ class Hub:
             asyncio.create_task(self._every(self._heartbeat_s / self._slots, self._beat), name="hub-heartbeat"),
             asyncio.create_task(self._every(TIPS_EVERY_S, self._streams.tell_tips), name="hub-tips"),
             asyncio.create_task(self._every(inboxes.INBOX_EVERY_S, self._inboxes.tell), name="hub-inbox"),
+            asyncio.create_task(self._every(case_news.GATHER_S, self._tell_case_news), name="hub-case-news"),
             asyncio.create_task(self._every(viewers.RENEW_EVERY_S, self._viewers.renew), name="hub-viewers"),
         ]
 
@@ -173,6 +181,7 @@ class Hub:
         staff.pop(connection.id, None)
         if not staff:
             del self._staff[tenant]
+            self._case_news.forget(tenant)
             self._ground.interest(tenant, "staff", "", False)
 
     def remove(self, connection: Connection) -> None:
@@ -304,12 +313,24 @@ class Hub:
         if event.kind == "looks":
             self._viewers.hear(event)
             return
+        if event.kind == "wrote":
+            self.cases_moved(event.tenant, [wrote_in(event)])
+            return
         staff = self._staff.get(event.tenant)
         if staff:
             frame = self._ground.prepare(event.frame)
             for connection in list(staff.values()):
                 if connection.voice is None:
                     connection.out.write(frame)
+
+    def cases_moved(self, tenant: TenantId, rooms: Sequence[RoomId]) -> None:
+        """Have agents told how the cases of these rooms stand, where any listen here."""
+        if tenant in self._staff:
+            self._case_news.moved(tenant, rooms)
+
+    async def _tell_case_news(self) -> None:
+        for event in await self._case_news.news():
+            self._to_staff(event)
 
     def _place_changed(self, event: Event) -> None:
         participant = _participant_frame.decode(event.frame).participant

@@ -25,6 +25,14 @@ MIN_WAITS = 5
 
 
 @dataclass(frozen=True)
+class Targets:
+    """What visitors are to wait at most: for a person's answer, and for an agent who has fallen silent."""
+
+    answer_s: int = 300
+    agent_silent_s: int = 600
+
+
+@dataclass(frozen=True)
 class Step:
     """One rung: what to do when a waiting case was not taken, and the time that is given before the next rung."""
 
@@ -173,6 +181,25 @@ def wait_range_s(waits_s: Sequence[float], position: int, target_s: int) -> tupl
     share = (position + 1) / 2
     shortest = int(low * share)
     return shortest, max(int(high * share), shortest + 60)
+
+
+def target_at(case: Case, targets: Targets) -> datetime | None:
+    """When the visitor's next answer by a person is due; None where none is owed.
+
+    The first answer is owed since the case was opened, a later one since the visitor wrote or was put back in line.
+    """
+    if case.status not in ("waiting", "assigned"):
+        return None
+    if case.first_response_at is None:
+        since = case.opened_at
+    elif case.waiting_since is not None:
+        since = case.waiting_since
+    elif case.deadline_at is not None:
+        # Who was written to has this long, and once more after the reminder.
+        since = case.deadline_at - timedelta(seconds=targets.agent_silent_s * (case.step + 1))
+    else:
+        return None
+    return since + timedelta(seconds=targets.answer_s)
 
 
 def rated(case: Case, score: int, comment: str) -> Case:

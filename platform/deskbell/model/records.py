@@ -169,6 +169,26 @@ class RoomState(msgspec.Struct, frozen=True):
     redirect_to: RoomId | None = None
 
 
+class LastSaid(msgspec.Struct, frozen=True):
+    """What somebody said last in a conversation, as one line. ``note``: a private one, for agents alone."""
+
+    kind: str
+    text: str
+    sender: PublicUser
+    created_at: datetime
+    note: bool = False
+
+
+class Conversation(RoomState, frozen=True):
+    """A support room in a list. For agents: who the visitor is, by which site they came, what was said last."""
+
+    room: RoomId | msgspec.UnsetType = msgspec.UNSET
+    visitor: PublicUser | msgspec.UnsetType | None = msgspec.UNSET
+    site: str | msgspec.UnsetType | None = msgspec.UNSET
+    last: LastSaid | msgspec.UnsetType | None = msgspec.UNSET
+    opened_at: datetime | msgspec.UnsetType = msgspec.UNSET
+
+
 class Membership(msgspec.Struct, frozen=True):
     """A participant's own row. ``visible_from``: they see messages with a greater ``seq`` only."""
 
@@ -211,6 +231,22 @@ class Case(msgspec.Struct, frozen=True):
     labels: list[LabelId] = []
 
 
+class CaseEntry(Case, frozen=True):
+    """A case as agents see it in a list: with its visitor, who answers them, and what was said last.
+
+    ``site``: the name of the site they came by. ``target_at``: when an answer is due; it is late after that.
+    ``changed_at``: when the case itself changed last.
+    """
+
+    visitor: PublicUser | None = None
+    channel_type: str = ""
+    site: str | None = None
+    owner: Owner | None = None
+    last: LastSaid | None = None
+    target_at: datetime | None = None
+    changed_at: datetime | None = None
+
+
 class Snippet(msgspec.Struct, frozen=True):
     """A text that agents write again and again: somebody's own, or ``shared`` by all agents of the tenant."""
 
@@ -225,6 +261,7 @@ class Snippet(msgspec.Struct, frozen=True):
 
 
 CaseView = Literal["mine", "queue", "bot", "all", "snoozed", "resolved"]
+CaseSort = Literal["priority", "waiting", "activity", "created"]
 
 
 class CaseFilter(msgspec.Struct, frozen=True):

@@ -56,6 +56,12 @@ def _word() -> re.Pattern[str]:
     return re.compile(f"(?:[^\\W_{_THERE}]|(?![{_THERE}]){mark})+|(?:(?=[{_THERE}])(?:[^\\W_]|{mark}))+")
 
 
+def excerpt(text: str, most: int) -> str:
+    """The beginning of a text as one line of at most ``most`` characters; an ellipsis says that it went on."""
+    line = " ".join(text.split())
+    return line if len(line) <= most else f"{line[: most - 1].rstrip()}…"
+
+
 def words(text: str) -> list[str]:
     """The words of a text, normalised, in order: letters and digits with their marks; all else only separates them."""
     return _word().findall(normalise(text))

@@ -181,7 +181,7 @@ class Line:
         self._hub.follow(actor.tenant, actor.id, followed)
         self._followed(followed)
         # Not waited for: whoever counts over all instances may be slow to answer, or away.
-        self._ports.tasks.start(presence.entered(self._ports, actor.tenant, actor.id, followed), "entered")
+        self._ports.tasks.start(presence.entered(self._ports, actor, followed), "entered")
         self._present = True
         return not self._out.closed
 
@@ -200,7 +200,7 @@ class Line:
         self._hub.remove(connection)
         self._ports.roll.leave(actor.tenant, actor.id, self._id)
         if self._present:
-            self._ports.tasks.start(presence.left(self._ports, actor.tenant, actor.id, followed), "left")
+            self._ports.tasks.start(presence.left(self._ports, actor, followed), "left")
 
     # the loop
 

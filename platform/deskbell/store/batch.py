@@ -27,11 +27,11 @@ from deskbell.errors import (
 )
 from deskbell.ids import CaseId, MessageId, RoomId, TenantId, UserId, new_id
 from deskbell.model.records import STAFF_ROLES, Message
-from deskbell.store import cases, database, messages, traces
+from deskbell.store import database, messages, traces
 from deskbell.store.change import INSERT_MESSAGE, message_row
 from deskbell.store.posting import Ground, NewMessage, Outcome, Posted
 from deskbell.wire import frames
-from deskbell.wire.events import Event
+from deskbell.wire.events import Event, wrote
 
 SYSTEM_KINDS = ("system",)
 
@@ -58,7 +58,9 @@ class LockedRoom:
     owner_version: int
     customer: str | None
     has_case: bool
+    backstage_of: RoomId | None
     moved: bool = False
+    spoken: bool = False
     customer_wrote: bool = False
     staff_wrote: bool = False
 
@@ -94,13 +96,15 @@ class BatchWriter:
         room_ids = sorted({command.room for command in self._batch})
         for row in await self._tx.fetch(
             "SELECT tenant_id, id, seq, channel_type, closed_at, owner_kind, owner_user, owner_version, customer,"
-            " case_id FROM rooms WHERE tenant_id = ANY($1::uuid[]) AND id = ANY($2::uuid[]) ORDER BY id FOR UPDATE",
+            " case_id, backstage_of FROM rooms WHERE tenant_id = ANY($1::uuid[]) AND id = ANY($2::uuid[])"
+            " ORDER BY id FOR UPDATE",
             tenants,
             room_ids,
         ):
             self._rooms[row["id"]] = LockedRoom(
                 row["tenant_id"], row["seq"], row["channel_type"], row["closed_at"] is not None, row["owner_kind"],
                 row["owner_user"], row["owner_version"], row["customer"], row["case_id"] is not None,
+                row["backstage_of"],
             )  # fmt: skip
         self._now = await self._tx.now_us() // 1000 * 1000 + self._ground.clock.shift_us
         senders = list({(c.tenant, c.room, c.sender.id) for c in self._batch if not c.platform})
@@ -229,6 +233,7 @@ class BatchWriter:
                 what="created",
             )
         )
+        room.spoken = room.spoken or counts
         if counts and room.owner_kind:
             self._in_support_room(command, room, message)
         if "message" in self._ground.observed:
@@ -313,13 +318,21 @@ class BatchWriter:
             self._now,
         )
         await self._move_cases([(room_id, room) for room_id, room in moved if room.has_case])
+        self.written.events += [
+            wrote(room.tenant, room.backstage_of or room_id)
+            for room_id, room in moved
+            if room.spoken and (room.has_case or room.backstage_of is not None)
+        ]
         if self._traces:
             await tx.insert_many("traces", traces.COLUMNS, self._traces)
         if self._outbox:
             await tx.insert_many("outbox", OUTBOX_COLUMNS, self._outbox)
 
     async def _move_cases(self, rooms: Sequence[tuple[RoomId, LockedRoom]]) -> None:
-        """An agent who answered owes nothing; an agent who was written to has a deadline. Both are told."""
+        """An agent who answered owes nothing; an agent who was written to has a deadline.
+
+        Agents are told with what was said, by the hubs: see :func:`deskbell.wire.events.wrote`.
+        """
         for room_id, room in rooms:
             if room.staff_wrote:
                 moved = await self._tx.fetch(
@@ -342,25 +355,19 @@ class BatchWriter:
                     room.tenant,
                     room_id,
                     self._now,
-                    self._now + self._ground.settings.agent_silent_s * 1_000_000,
+                    self._now + self._ground.settings.targets.agent_silent_s * 1_000_000,
                 )
                 what = "customer_wrote"
             else:
                 continue
-            for row in moved:
-                await self._tell_of_case(room.tenant, room_id, row["id"], what)
+            if "case" in self._ground.observed:
+                for row in moved:
+                    self._observed_case(room.tenant, room_id, row["id"], what)
 
-    async def _tell_of_case(self, tenant: TenantId, room_id: RoomId, case_id: CaseId, what: str) -> None:
-        """What a message changed about a case concerns the same people as what an agent does with it."""
-        case = await cases.get(self._tx, tenant, case_id)
-        assert case is not None
-        self.written.events.append(
-            Event(tenant, "staff", case.team, "case", 0, frames.encode(frames.CaseFrame(case=case)))
-        )
-        if "case" in self._ground.observed:
-            work = msgspec.json.encode({"room": room_id, "hook": "case", "what": what, "id": case_id}).decode()
-            self._outbox.append((tenant, "observe", room_id, work, self._now, self._now))
-            self.written.queues.add("observe")
+    def _observed_case(self, tenant: TenantId, room_id: RoomId, case_id: CaseId, what: str) -> None:
+        work = msgspec.json.encode({"room": room_id, "hook": "case", "what": what, "id": case_id}).decode()
+        self._outbox.append((tenant, "observe", room_id, work, self._now, self._now))
+        self.written.queues.add("observe")
 
 
 def duplicate(command: NewMessage, stored: Message, request_hash: bytes) -> Outcome:

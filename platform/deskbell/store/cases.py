@@ -10,7 +10,7 @@ import msgspec
 
 from deskbell.clock import to_us
 from deskbell.ids import CaseId, LabelId, RoomId, TenantId, UserId
-from deskbell.model.records import Case
+from deskbell.model.records import Case, CaseStatus
 from deskbell.store import rows
 from deskbell.store.database import Queries
 
@@ -111,7 +111,7 @@ async def waiting(db: Queries, tenant: TenantId, team: str, limit: int = 200) ->
 class Wanted:
     """Which cases are looked for: of these states, and of what else is not None. ``priority`` is the least."""
 
-    statuses: Sequence[str]
+    statuses: Sequence[CaseStatus]
     agent: UserId | None = None
     teams: Sequence[str] | None = None
     owner: str | None = None
@@ -120,51 +120,42 @@ class Wanted:
     priority: int | None = None
 
 
-async def listed(db: Queries, tenant: TenantId, wanted: Wanted, *, limit: int = 50, offset: int = 0) -> list[Case]:
-    """Cases, the longest waiting of the highest priority first."""
-    where, args = _where(tenant, wanted)
-    args += [limit, offset]
-    found = await db.fetch(
-        f"{_CASE} WHERE {where} ORDER BY c.priority DESC, COALESCE(c.waiting_since, c.opened_at), c.id"
-        f" LIMIT ${len(args) - 1} OFFSET ${len(args)}",
-        *args,
-    )
-    return [rows.case(row) for row in found]
-
-
 async def counted(db: Queries, tenant: TenantId, wanted: Wanted, most: int) -> int:
     """How many there are, counted to ``most``."""
-    where, args = _where(tenant, wanted)
+    matching, args = where(tenant, wanted)
     args.append(most)
-    counting = f"SELECT count(*) FROM (SELECT 1 FROM cases c WHERE {where} LIMIT ${len(args)}) AS found"
+    counting = f"SELECT count(*) FROM (SELECT 1 FROM cases c WHERE {matching} LIMIT ${len(args)}) AS found"
     return int(await db.fetchval(counting, *args))
 
 
-def _where(tenant: TenantId, wanted: Wanted) -> tuple[str, list[object]]:
-    where = ["c.tenant_id = $1", "c.status = ANY($2::text[])"]
-    args: list[object] = [tenant, list(wanted.statuses)]
+def where(tenant: TenantId, wanted: Wanted) -> tuple[str, list[object]]:
+    """The condition for these cases, as ``c``, and its values."""
+    # Written out, since an index may be of some states only; nobody outside names any.
+    states = ", ".join(f"'{status}'" for status in wanted.statuses)
+    parts = ["c.tenant_id = $1", f"c.status IN ({states})" if len(wanted.statuses) > 1 else f"c.status = {states}"]
+    args: list[object] = [tenant]
     if wanted.agent is not None:
         args.append(wanted.agent)
-        where.append(f"c.agent = ${len(args)}")
+        parts.append(f"c.agent = ${len(args)}")
     if wanted.teams is not None:
         args.append(list(wanted.teams))
-        where.append(f"c.team = ANY(${len(args)}::text[])")
+        parts.append(f"c.team = ANY(${len(args)}::text[])")
     if wanted.owner is not None:
         args.append(wanted.owner)
-        where.append(
+        parts.append(
             "EXISTS (SELECT 1 FROM rooms r WHERE r.tenant_id = c.tenant_id AND r.id = c.room_id"
             f" AND r.owner_kind = ${len(args)})"
         )
     if wanted.label is not None:
         args.append(f'%"{wanted.label}"%')  # an id, in a list of ids: nothing in it has a meaning of its own
-        where.append(f"c.labels LIKE ${len(args)}")
+        parts.append(f"c.labels LIKE ${len(args)}")
     if wanted.team is not None:
         args.append(wanted.team)
-        where.append(f"c.team = ${len(args)}")
+        parts.append(f"c.team = ${len(args)}")
     if wanted.priority is not None:
         args.append(wanted.priority)
-        where.append(f"c.priority >= ${len(args)}")
-    return " AND ".join(where), args
+        parts.append(f"c.priority >= ${len(args)}")
+    return " AND ".join(parts), args
 
 
 async def due(db: Queries, now_us: int, limit: int) -> list[tuple[TenantId, CaseId, RoomId]]:

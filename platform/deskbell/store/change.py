@@ -8,7 +8,7 @@ change is allowed is its caller's business.
 
 from __future__ import annotations
 
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Collection, Container, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -17,12 +17,13 @@ from msgspec.structs import replace
 from deskbell.clock import Clock, from_us, to_us
 from deskbell.errors import NotFound
 from deskbell.ids import CaseId, MessageId, RoomId, TenantId, UserId, new_id
+from deskbell.model.case_rules import Targets
 from deskbell.model.policy import AuditLevel, Policy
 from deskbell.model.records import Case, Channel, Membership, Message, PublicUser, Room
-from deskbell.store import audit, cases, messages, rows
+from deskbell.store import audit, case_entries, cases, messages, rows
 from deskbell.store.database import Transaction
 from deskbell.wire import frames
-from deskbell.wire.events import Event
+from deskbell.wire.events import Event, wrote
 
 INSERT_MESSAGE = {
     "tenant_id": "uuid",
@@ -81,6 +82,7 @@ class Change:
         rooms: dict[RoomId, Room],
         channels: Mapping[str, Channel],
         observed: Container[str],
+        targets: Targets,
     ) -> None:
         self.tx = tx
         self.tenant = tenant
@@ -89,6 +91,7 @@ class Change:
         self.channels = channels
         self.queues: set[str] = set()
         self._observed = observed
+        self._targets = targets
         self._moved: set[RoomId] = set()
         self._active: set[RoomId] = set()
         self._events: list[Event] = []
@@ -96,6 +99,8 @@ class Change:
         self._states: dict[RoomId, int] = {}
         self._cases: dict[CaseId, str] = {}
         self._acts: list[audit.Act] = []
+        # Rooms in which something said before is said no more: it must go wherever it is shown.
+        self._taken_back: set[RoomId] = set()
 
     @classmethod
     async def begin(
@@ -106,6 +111,7 @@ class Change:
         clock: Clock,
         channels: Mapping[str, Channel],
         observed: Container[str],
+        targets: Targets,
     ) -> Change:
         rooms: dict[RoomId, Room] = {}
         if room_ids:
@@ -117,7 +123,7 @@ class Change:
             ):
                 rooms[row["id"]] = rows.room(row)
         now_us = await tx.now_us() // 1000 * 1000 + clock.shift_us
-        return cls(tx, tenant, now_us, rooms, channels, observed)
+        return cls(tx, tenant, now_us, rooms, channels, observed, targets)
 
     # reading, under the lock
 
@@ -351,6 +357,8 @@ class Change:
         )
         stored = await messages.by_id(self.tx, self.tenant, message.id)
         assert stored is not None
+        if what in ("edited", "deleted"):
+            self._taken_back.add(message.room)
         self._announce_message(stored, what)
         if "message" in self._observed:
             await self.leave_work("observe", message.room, {"hook": "message", "what": what, "id": message.id})
@@ -449,15 +457,25 @@ class Change:
                         frames.encode(frames.RoomFrame(room=room_id, seq=room.changed_seq, state=state)),
                     )
                 )
-        for case_id in self._cases:
-            case = await cases.get(self.tx, self.tenant, case_id)
-            if case is not None:
-                self._events.append(
-                    Event(self.tenant, "staff", case.team, "case", 0, frames.encode(frames.CaseFrame(case=case)))
-                )
-
+        told = await case_entries.entries(self.tx, self.tenant, list(self._cases), self._targets)
+        self._events += [
+            Event(self.tenant, "staff", case.team, "case", 0, frames.encode(frames.CaseFrame(case=case)))
+            for case in told
+        ]
+        self._tell_of_conversations({case.room for case in told})
         if self._acts:
             await audit.append(self.tx, self.tenant, self._acts, self.now_us)
+
+    def _tell_of_conversations(self, told: Collection[RoomId]) -> None:
+        """To the hubs: in which rooms with a case something moved, but for those that agents are ``told`` of anyway."""
+        moved: dict[RoomId, None] = {}
+        for room_id in sorted(self._moved):
+            room = self.rooms[room_id]
+            if room.backstage_of is not None:
+                moved[room.backstage_of] = None
+            elif room.owner_kind and (room.case_id is not None or room_id in self._taken_back):
+                moved[room_id] = None
+        self._events += [wrote(self.tenant, room_id) for room_id in moved if room_id not in told]
 
     def events(self) -> Sequence[Event]:
         """What to announce, each room's in the order of ``seq``."""

@@ -115,7 +115,15 @@ class Journal:
             try:
                 tx = await transaction.__aenter__()
                 entered = True
-                change = await Change.begin(tx, tenant, sorted(set(room_ids)), self.clock, self.channels, self.observed)
+                change = await Change.begin(
+                    tx,
+                    tenant,
+                    sorted(set(room_ids)),
+                    self.clock,
+                    self.channels,
+                    self.observed,
+                    self.settings.targets,
+                )
                 break
             except BaseException as error:
                 if entered:

@@ -310,6 +310,23 @@ async def teams_of(db: Database, tenant: TenantId, user_id: UserId) -> list[str]
     return [row["team"] for row in found]
 
 
+async def members_of_teams(db: Database, tenant: TenantId) -> dict[UserId, list[str]]:
+    """The teams of everybody in a tenant who is in any."""
+    found = await db.fetch("SELECT user_id, team FROM team_members WHERE tenant_id = $1 ORDER BY user_id, team", tenant)
+    teams: dict[UserId, list[str]] = {}
+    for row in found:
+        teams.setdefault(row["user_id"], []).append(row["team"])
+    return teams
+
+
+async def staff_among(db: Database, tenant: TenantId, users: Sequence[UserId]) -> set[UserId]:
+    """Those of some users who are staff."""
+    found = await db.fetch(
+        "SELECT id FROM users WHERE tenant_id = $1 AND id = ANY($2::uuid[]) AND role <> ''", tenant, list(users)
+    )
+    return {row["id"] for row in found}
+
+
 async def join_team(db: Database, tenant: TenantId, team: str, user_id: UserId) -> None:
     await db.execute(
         "INSERT INTO team_members (tenant_id, team, user_id) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",

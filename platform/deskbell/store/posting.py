@@ -13,6 +13,7 @@ from deskbell.errors import (
     DeskbellError,
 )
 from deskbell.ids import MessageId, RoomId, TenantId, UserId
+from deskbell.model.case_rules import Targets
 from deskbell.model.records import Channel, Message, PublicUser, Trace
 from deskbell.spread import FAST_S, Spread
 from deskbell.store import database
@@ -106,7 +107,7 @@ class JournalSettings:
     batch_bytes: int = 1 << 20
     lane_capacity: int = 1000
     lane_wait_s: float = 5.0
-    agent_silent_s: int = 600
+    targets: Targets = field(default_factory=Targets)
 
 
 @dataclass(frozen=True)

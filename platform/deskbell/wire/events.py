@@ -6,7 +6,7 @@ from typing import Literal
 
 import msgspec
 
-from deskbell.ids import TenantId
+from deskbell.ids import RoomId, TenantId
 
 Topic = Literal["room", "user", "staff"]
 
@@ -34,3 +34,26 @@ class Event(msgspec.Struct, frozen=True, array_like=True):
     mentions: tuple[str, ...] = ()
     owner_version: int = 0
     what: str = ""
+
+
+class Wrote(msgspec.Struct, frozen=True, tag_field="type", tag="wrote"):
+    """What instances tell one another. Shaped as a frame: a version that does not know it hands it to clients."""
+
+    room: RoomId
+
+
+_encoder = msgspec.json.Encoder()
+_wrote = msgspec.json.Decoder(Wrote)
+
+
+def wrote(tenant: TenantId, room: RoomId) -> Event:
+    """To the hubs: in this support room, or in its twin backstage, somebody wrote or took something back.
+
+    What agents are then told of its case each hub looks up, where agents listen; so it costs the sender nothing.
+    """
+    return Event(tenant, "staff", "", "wrote", 0, _encoder.encode(Wrote(room)))
+
+
+def wrote_in(event: Event) -> RoomId:
+    """The room of such an event."""
+    return _wrote.decode(event.frame).room

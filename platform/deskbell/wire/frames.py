@@ -14,7 +14,7 @@ import msgspec
 
 from deskbell.errors import DeskbellError
 from deskbell.ids import ConnectionId, MessageId, RoomId, TenantId, TurnId, UserId
-from deskbell.model.records import Case, DraftKind, Message, Participant, PublicUser, RoomState, SavedDraft
+from deskbell.model.records import CaseEntry, DraftKind, Message, Participant, PublicUser, RoomState, SavedDraft
 from deskbell.wire.commands import Ref
 
 
@@ -164,7 +164,7 @@ class Delta(Frame, frozen=True, tag="delta", omit_defaults=True):
 class CaseFrame(Frame, frozen=True, tag="case"):
     """The whole case, for agents."""
 
-    case: Case
+    case: CaseEntry
 
 
 class OwnCaseFrame(Frame, frozen=True, tag="case", omit_defaults=True):

@@ -6,7 +6,8 @@ from typing import Literal
 
 from quart import Blueprint
 
-from deskbell.actions import people
+from deskbell.actions import agents, people
+from deskbell.actions.agents import AgentEntry
 from deskbell.actions.people import Availability, TeamEntry
 from deskbell.errors import Forbidden
 from deskbell.server.edge import Edge
@@ -23,6 +24,11 @@ class AvailabilityChange(Body, frozen=True):
 
 def blueprint(edge: Edge) -> Blueprint:
     routes, ports = Routes("agents", edge), edge.ports
+
+    @routes.get("/agents", Items[AgentEntry], refuses=[Forbidden])
+    async def list_agents(ask: Ask) -> Items[AgentEntry]:
+        """The staff of the tenant: who is here, and how much each has in hand. ``presence`` frames tell of changes."""
+        return Items(await agents.listed(ports, ask.actor))
 
     @routes.get("/agents/me/availability", Availability, refuses=[Forbidden])
     async def get_availability(ask: Ask) -> Availability:

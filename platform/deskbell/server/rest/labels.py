@@ -7,10 +7,10 @@ from typing import Annotated
 from msgspec import Meta
 from quart import Blueprint
 
-from deskbell.actions import labels
+from deskbell.actions import cases, labels
 from deskbell.errors import Conflict, Forbidden, LimitReached, PreconditionFailed
 from deskbell.ids import CaseId, LabelId
-from deskbell.model.records import Case, Label
+from deskbell.model.records import CaseEntry, Label
 from deskbell.server.edge import Edge
 from deskbell.server.rest.bodies import Body, Items, OneLabel, Seq
 from deskbell.server.rest.conditions import IF_MATCH, PROMISED
@@ -65,12 +65,17 @@ def blueprint(edge: Edge) -> Blueprint:
         return await labels.change(ports, ask.actor, label_id, retired=True)
 
     @routes.put(
-        "/cases/<case_id>/labels", Case, body=CaseLabels, headers={IF_MATCH: PROMISED}, refuses=[PreconditionFailed]
+        "/cases/<case_id>/labels",
+        CaseEntry,
+        body=CaseLabels,
+        headers={IF_MATCH: PROMISED},
+        refuses=[PreconditionFailed],
     )
-    async def label_case(ask: Ask, case_id: CaseId) -> Case:
+    async def label_case(ask: Ask, case_id: CaseId) -> CaseEntry:
         """Have a case carry exactly these labels."""
         body: CaseLabels = ask.body
         version = ask.expected_version if body.version is None else body.version
-        return await labels.put_on_case(ports, ask.actor, case_id, body.labels, version=version)
+        await labels.put_on_case(ports, ask.actor, case_id, body.labels, version=version)
+        return await cases.entry(ports, ask.actor, case_id)
 
     return routes.blueprint

@@ -11,7 +11,7 @@ from quart import Blueprint
 from deskbell.actions import cases, rooms, support
 from deskbell.errors import AlreadyClaimed, ClientIdReused, Conflict, Forbidden, Invalid, RateLimited, RoomClosed
 from deskbell.ids import MessageId, RoomId
-from deskbell.model.records import Case, RoomState
+from deskbell.model.records import CaseEntry, Conversation, RoomState
 from deskbell.server.edge import Edge
 from deskbell.server.rest.bodies import Body, Items, Listed, Nothing, Text, cursor, read_cursor
 from deskbell.server.rest.routes import Ask, Routes
@@ -84,9 +84,12 @@ def blueprint(edge: Edge) -> Blueprint:
         )
         return (201 if new else 200), rooms.state_of(ports, room)
 
-    @routes.get("/support/conversations", Items[RoomState], query=ConversationsQuery)
-    async def list_conversations(ask: Ask) -> Items[RoomState]:
-        """A visitor's own conversations, newest first; for agents, the open ones of the tenant."""
+    @routes.get("/support/conversations", Items[Conversation], query=ConversationsQuery)
+    async def list_conversations(ask: Ask) -> Items[Conversation]:
+        """A visitor's own conversations, newest first; for agents, the open ones of the tenant, latest activity first.
+
+        ``room``, ``visitor``, ``site``, ``last`` and ``opened_at`` are for agents.
+        """
         query: ConversationsQuery = ask.query
         found = await support.conversations(
             ports,
@@ -123,11 +126,15 @@ def blueprint(edge: Edge) -> Blueprint:
         return await cases.own_case(ports, ask.actor, room_id)
 
     @routes.post(
-        "/rooms/<room_id>/take-over", Case, body=Nothing, refuses=[Forbidden, AlreadyClaimed, Conflict, RoomClosed]
+        "/rooms/<room_id>/take-over",
+        CaseEntry,
+        body=Nothing,
+        refuses=[Forbidden, AlreadyClaimed, Conflict, RoomClosed],
     )
-    async def take_over(ask: Ask, room_id: RoomId) -> Case:
+    async def take_over(ask: Ask, room_id: RoomId) -> CaseEntry:
         """Answer in a conversation oneself from now on; the bot is silent."""
-        return await cases.take_over(ports, ask.actor, room_id)
+        case = await cases.take_over(ports, ask.actor, room_id)
+        return await cases.entry(ports, ask.actor, case.id)
 
     @routes.post("/rooms/<room_id>/rating", Rated, body=Rating, refuses=[Forbidden, Conflict])
     async def rate(ask: Ask, room_id: RoomId) -> Rated:

@@ -5,7 +5,7 @@
  */
 
 import type { DeskbellError } from "./errors.ts";
-import type { Ack, Case, DraftFrame, Message, Notice, OwnCaseFrame, Participant, Presence, PublicUser, RoomState, Viewing } from "./generated.ts";
+import type { Ack, CaseEntry, DraftFrame, Message, Notice, OwnCaseFrame, Participant, Presence, PublicUser, RoomState, Viewing } from "./generated.ts";
 import type { InboxEntry } from "./inbox.ts";
 
 export interface Events {
@@ -39,7 +39,7 @@ export interface Events {
   void: { room: string; turn: string };
   read: { room: string; user: string; readSeq: number; deliveredSeq: number };
   presence: Presence;
-  case: { case: Case };
+  case: { case: CaseEntry };
   /** For visitors: how their own case stands. */
   ownCase: OwnCaseFrame;
   inbox: { room: string; entry: InboxEntry | undefined };
