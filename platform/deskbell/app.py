@@ -86,12 +86,13 @@ class Application:
         journal: Journal,
         shared: _Shared,
         lock: _SingleProcess,
+        front: str,
     ) -> None:
         self.settings = settings
         self.edge = edge
         self.ports = edge.ports
         self.jobs = jobs
-        self.quart = _quart(edge)
+        self.quart = _quart(edge, front)
         self._journal = journal
         self._work = work
         self._shared = shared
@@ -105,12 +106,14 @@ class Application:
         clock: Clock | None = None,
         plugins: Mapping[str, object] | None = None,
         passwords: Passwords | None = None,
+        front: str = "",
     ) -> Application:
         """Bring everything up, ready to serve.
 
         Args:
             clock: Another clock, for tests.
             plugins: Plugins given as objects, beside those that are installed.
+            front: The page of the faces that is ``/``; without one it leads to the console.
         Raises:
             StartRefused: The settings would be unsafe, or another process has this SQLite file.
             StoreUnavailable: The store does not answer.
@@ -132,7 +135,7 @@ class Application:
             lock.release()
             raise
         try:
-            return await cls._assembled(settings, clock, db, lock, plugins, passwords)
+            return await cls._assembled(settings, clock, db, lock, plugins, passwords, front)
         except BaseException:
             await db.close()
             lock.release()
@@ -147,6 +150,7 @@ class Application:
         lock: _SingleProcess,
         extra: Mapping[str, object] | None,
         passwords: Passwords | None,
+        front: str,
     ) -> Application:
         await db.read_incarnation()
         folder = settings.plugin_host.folder
@@ -234,7 +238,7 @@ class Application:
             shared.bell = Bell(db, settings.store.url)
             _ring_while_cut_off(bus, shared.bell)
             shared.bell.start(jobs.look_soon)
-        return cls(settings, edge, jobs, work, journal, shared, lock)
+        return cls(settings, edge, jobs, work, journal, shared, lock, front)
 
     def server(self, *, host: str | None = None, port: int | None = None) -> Server:
         """A server for this application, which drains when it is told to stop."""
@@ -278,7 +282,7 @@ class Application:
         self._lock.release()
 
 
-def _quart(edge: Edge) -> Quart:
+def _quart(edge: Edge, front: str) -> Quart:
     app = Quart("deskbell", static_folder=None)
     app.asgi_websocket_class = BoundedWebsocketConnection
     app.config["MAX_CONTENT_LENGTH"] = edge.ports.settings.server.max_body_bytes
@@ -290,7 +294,7 @@ def _quart(edge: Edge) -> Quart:
 
     app.add_websocket("/api/v1/ws", view_func=serve_socket)
     rest.register(app, edge)
-    faces.register(app)
+    faces.register(app, front=front)
     dialects.register(app, edge)
     return app
 

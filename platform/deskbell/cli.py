@@ -158,9 +158,10 @@ def _serve(
     port: int | None,
     *,
     fd: int | None = None,
+    front: str = "",
     beside: Callable[[Application], AbstractAsyncContextManager[object]] | None = None,
 ) -> int:
-    """Serve until told to stop. ``beside``: what else lives as long as the server does."""
+    """Serve until told to stop. ``front``: the page that is ``/``; ``beside``: what lives as long as the server."""
     from deskbell import logs
     from deskbell.app import Application, StartRefused
     from deskbell.plugins import PluginError
@@ -175,7 +176,7 @@ def _serve(
 
     async def work() -> int:
         try:
-            application = await Application.open(settings)
+            application = await Application.open(settings, front=front)
         except (StartRefused, PluginError, StoreError) as error:
             err.print("[bold red]Deskbell did not start.[/]")
             err.print(str(error), markup=False)
@@ -237,7 +238,7 @@ def demo(host: str, port: int, folder: Path) -> None:
     SQLite; nothing need be set up. Not for the public: its passwords are known.
     """
     from deskbell.demo import settings_of
-    from deskbell.demo.life import life
+    from deskbell.demo.life import FRONT, life
     from deskbell.demo.week import play
 
     settings = settings_of(load(None, {}).settings, folder, host, port)
@@ -263,7 +264,7 @@ def demo(host: str, port: int, folder: Path) -> None:
     table.add_row("", f"deskbell chat{suffix} --agent ana@demo.example")
     table.add_row("API", f"{url}/api/v1/docs")
     out.print(table)
-    raise SystemExit(_serve(settings, host, port, beside=life))
+    raise SystemExit(_serve(settings, host, port, front=FRONT, beside=life))
 
 
 @main.command(

@@ -1,12 +1,15 @@
-"""What the demo's server has beside a desk's own pages: the shop at its front, and visitors on demand."""
+"""What the demo's server has beside a desk's own pages: a shop at its front, and visitors on demand."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Final
 
 from deskbell.app import Application
 from deskbell.demo.visitors import Crowd
+
+FRONT: Final = "shop.html"
 
 
 @asynccontextmanager

@@ -91,6 +91,8 @@ entry(
 );
 entry(await built("console", { rolldownOptions: { input: join(WEB, "console/index.html") } }), "console");
 renameSync(join(fresh, "index.html"), join(fresh, "console.html"));
+await built("shop", { rolldownOptions: { input: join(WEB, "shop/index.html") } });
+renameSync(join(fresh, "index.html"), join(fresh, "shop.html"));
 
 for (const path of files(fresh)) {
   if (!/\.(js|css|html|svg)$/.test(path)) continue;
