@@ -12,7 +12,7 @@ import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, wri
 import { basename, dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { brotliCompressSync, gzipSync } from "node:zlib";
-import { build, type InlineConfig, type Rolldown } from "vite";
+import { build, type InlineConfig, type Plugin, type Rolldown } from "vite";
 
 const WEB = dirname(dirname(fileURLToPath(import.meta.url)));
 const target = resolve(process.argv[2] ?? join(WEB, "../deskbell/faces"));
@@ -25,16 +25,28 @@ const shared: InlineConfig = {
   configFile: false,
   logLevel: "warn",
   root: WEB,
-  // One address for all assets, wherever the page is.
-  base: "/",
+};
+
+/**
+ * Parts of the widget bring their styles with them: nothing is to be loaded beside them, and the code that would do so
+ * need not travel.
+ */
+const nothingBeside: Plugin = {
+  name: "nothing-beside",
+  enforce: "pre",
+  load: (id) => (id.includes("vite/preload-helper") ? "export const __vitePreload = (load) => load();" : undefined),
 };
 
 async function built(root: string, options: InlineConfig["build"], define: Record<string, string> = {}): Promise<Rolldown.OutputChunk[]> {
   const made = await build({
     ...shared,
     root: join(WEB, root),
+    plugins: root === "widget" ? [nothingBeside] : [],
+    // The console's assets have one address wherever its page is; the widget's lie where its script came from, which is
+    // another place than the page they are used on.
+    base: root === "widget" ? "./" : "/",
     define,
-    build: { outDir: fresh, emptyOutDir: false, assetsDir: "assets", target: "es2022", modulePreload: { polyfill: false }, ...options },
+    build: { outDir: fresh, emptyOutDir: false, assetsDir: "assets", target: "es2022", modulePreload: root === "widget" ? false : { polyfill: false }, ...options },
   });
   return (made as Rolldown.RolldownOutput).output.filter((part) => part.type === "chunk");
 }

@@ -90,6 +90,11 @@ export class Client {
     });
   }
 
+  /** Whether this browser has a login of this user from before: connecting makes nobody new. */
+  get known(): boolean {
+    return this.#tokens.kept;
+  }
+
   // -- life
 
   /** Connect, and stay connected. Resolves at the first welcome; rejects when there will be none. */

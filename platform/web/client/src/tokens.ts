@@ -52,6 +52,11 @@ export class Tokens {
     return !("token" in this.#login && typeof this.#login.token === "string");
   }
 
+  /** Whether a login of an earlier page is on the shelf. */
+  get kept(): boolean {
+    return this.#shelf.get(SHELF_KEY) !== undefined;
+  }
+
   /** How long until the token should be renewed; 0: now. */
   get dueInMs(): number {
     return Math.max(0, this.#due - this.#around.now());

@@ -1,28 +1,33 @@
 /** The chat: what the loader fetches when somebody shows intent. */
 
 import { render } from "preact";
-import { signal } from "@preact/signals";
-import { Texts } from "@deskbell/ui/texts.ts";
 import tokens from "@deskbell/ui/tokens.css?inline";
-import { Conversation } from "./conversation.tsx";
-import { keepIn } from "./keep.ts";
-import { Session } from "./session.ts";
-import { siteFrom } from "./site.ts";
-import { english } from "./texts/en.ts";
+import type { Chat, Frame } from "./frame.ts";
+import { Panel } from "./panel.tsx";
+import panelStyles from "./panel.css?inline";
+import screenStyles from "./screens.css?inline";
+import { adopt, dress } from "./sheets.ts";
+import { Widget } from "./widget.ts";
 
-/** Draw the chat into the widget's shadow root. */
-export function start(root: ShadowRoot, desk: string, siteKey: string): void {
-  const sheet = new CSSStyleSheet();
-  sheet.replaceSync(tokens);
-  root.adoptedStyleSheets = [sheet];
-  const session = new Session({
-    desk,
-    siteKey,
-    site: signal(siteFrom({})),
-    texts: new Texts(english),
-    keep: keepIn("localStorage", siteKey),
-    shown: signal(true),
-  });
-  void session.begin();
-  render(<Conversation session={session} />, root);
+/** Draw the chat beside the launcher, closed. */
+export function start(frame: Frame): Chat {
+  const { root, wrapper } = frame;
+  dress(root);
+  for (const css of [withinReach(tokens), panelStyles, screenStyles]) adopt(css);
+  const place = document.createElement("div");
+  wrapper.prepend(place);
+  // A page's own keys ("/" to search) would take what is typed here for theirs: they cannot see the field.
+  for (const kind of ["keydown", "keyup", "keypress"]) {
+    root.addEventListener(kind, (event) => {
+      event.stopPropagation();
+    });
+  }
+  const widget = new Widget(frame);
+  render(<Panel widget={widget} />, place);
+  return widget;
+}
+
+/** The tokens on our own wrapper: what is set on the host element, a page could overrule with `* {…}`. */
+function withinReach(css: string): string {
+  return css.replace(/:root\s*,\s*/g, "").replace(/:host(?:\(([^)]*)\))?/g, ".desk$1");
 }

@@ -27,7 +27,6 @@ export interface SessionOptions {
   site: ReadonlySignal<SiteInfo | undefined>;
   texts: Texts<Key>;
   keep: Keep;
-  /** Whether the conversation can be seen now. */
   shown: ReadonlySignal<boolean>;
 }
 
@@ -46,6 +45,8 @@ export class Session {
   readonly client: Client;
   readonly texts: Texts<Key>;
   readonly site: ReadonlySignal<SiteInfo | undefined>;
+  readonly keep: Keep;
+  /** Whether the conversation can be seen now. */
   readonly shown: ReadonlySignal<boolean>;
   readonly me: Signal<PublicUser | undefined> = signal();
   readonly room: Signal<string | undefined> = signal();
@@ -54,11 +55,17 @@ export class Session {
   readonly ownCase: Signal<OwnCase | undefined> = signal();
   readonly online: Signal<Online> = signal("connecting");
   readonly unread: Signal<number> = signal(0);
+  /** The connection is over for good, as far as this session goes. */
+  readonly over: Signal<boolean> = signal(false);
+  /** Something the visitor asked for did not work: a sentence for them. */
+  readonly trouble: Signal<string | undefined> = signal();
   /** What is written and not sent; it outlives the page. */
   readonly draft: Signal<string>;
   readonly owner: ReadonlySignal<OwnerKind>;
   /** The person who answers, where one does. */
   readonly person: ReadonlySignal<PublicUser | undefined>;
+  /** The person who said something last. */
+  readonly lastPerson: ReadonlySignal<PublicUser | undefined>;
 
   readonly #wakes = new Set<() => void>();
   #connected: Promise<PublicUser> | undefined;
@@ -78,6 +85,7 @@ export class Session {
     this.texts = texts;
     this.site = site;
     this.shown = shown;
+    this.keep = keep;
     this.draft = signal(keep.get("draft") ?? "");
     this.owner = computed(() => {
       const view = this.watched();
@@ -86,6 +94,9 @@ export class Session {
     this.person = computed(() => {
       const owner = this.watched()?.state?.owner;
       return owner?.kind === "agent" && owner.user ? this.participant(owner.user)?.user : undefined;
+    });
+    this.lastPerson = computed(() => {
+      return this.watched()?.ordered().findLast(({ sender, kind }) => sender.kind === "agent" && kind !== "system")?.sender;
     });
     this.#stops.push(
       effect(() => {
@@ -228,8 +239,9 @@ export class Session {
     on("reconnecting", () => {
       this.online.value = navigator.onLine ? "reconnecting" : "offline";
     });
-    on("closed", () => {
+    on("closed", ({ error }) => {
       this.online.value = "offline";
+      this.over.value = error !== undefined;
     });
     on("ownCase", (own) => {
       if (own.room === this.room.peek()) this.ownCase.value = own;

@@ -1,0 +1,9 @@
+/** What is fetched when a form is first shown. */
+
+import { adopt } from "./sheets.ts";
+import styles from "./forms.css?inline";
+
+export { Offline } from "./offline.tsx";
+export { Prechat } from "./prechat.tsx";
+
+adopt(styles);

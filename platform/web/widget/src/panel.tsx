@@ -1,0 +1,104 @@
+/**
+ * The panel: a dialog beside the page, not over it, but on small screens, where it is all there is. The focus goes in
+ * when it opens and back where it was when it closes; Esc closes it. No key pressed in it reaches the page.
+ */
+
+import type { JSX } from "preact";
+import { useEffect, useRef } from "preact/hooks";
+import { allowed } from "./bell.ts";
+import { Conversation } from "./conversation.tsx";
+import { Header } from "./header.tsx";
+import { Home } from "./home.tsx";
+import { lazy } from "./lazy.tsx";
+import { Strip } from "./strip.tsx";
+import type { Widget } from "./widget.ts";
+
+const Prechat = lazy<{ widget: Widget }>(async () => (await import("./forms.tsx")).Prechat);
+const Offline = lazy<{ widget: Widget }>(async () => (await import("./forms.tsx")).Offline);
+
+const SMALL = "(max-width: 479.98px)";
+
+export function Panel({ widget }: { widget: Widget }): JSX.Element | null {
+  return widget.isOpen.value ? <Opened widget={widget} /> : null;
+}
+
+function Opened({ widget }: { widget: Widget }): JSX.Element {
+  const { texts, site, screen } = widget;
+  const panel = useRef<HTMLDivElement>(null);
+  useFocus(panel, widget);
+  useEffect(() => {
+    if (widget.takesFocus) toStart(panel.current);
+    // A screen was exchanged under the focus.
+    return screen.subscribe(() => {
+      setTimeout(() => {
+        const root = panel.current?.getRootNode() as ShadowRoot | undefined;
+        if (panel.current?.isConnected && widget.takesFocus && !panel.current.contains(root?.activeElement ?? null)) toStart(panel.current);
+      });
+    });
+  }, []);
+  const keys = (event: KeyboardEvent): void => {
+    allowed();
+    if (event.key === "Escape" && !event.defaultPrevented && !event.isComposing) widget.close();
+    if (event.key === "Tab" && matchMedia(SMALL).matches) keepIn(panel.current, event);
+  };
+  return (
+    <div
+      class="panel"
+      ref={panel}
+      role="dialog"
+      aria-modal={matchMedia(SMALL).matches}
+      aria-label={texts.t("dialog", { site: site.value.name }).trim()}
+      tabIndex={-1}
+      onKeyDown={keys}
+      onPointerDown={allowed}
+    >
+      {screen.value === "home" ? <Home widget={widget} /> : <Inner widget={widget} />}
+    </div>
+  );
+}
+
+function Inner({ widget }: { widget: Widget }): JSX.Element {
+  const session = widget.session.value;
+  return (
+    <>
+      <Header widget={widget} />
+      <Strip widget={widget} />
+      <p class="error banner" role="alert">{session.trouble.value}</p>
+      {widget.screen.value === "prechat" && <Prechat widget={widget} />}
+      {widget.screen.value === "offline" && <Offline widget={widget} />}
+      {widget.screen.value === "conversation" && <Conversation session={session} />}
+    </>
+  );
+}
+
+/** What a screen wants to be begun with, else the panel itself. */
+function toStart(panel: HTMLElement | null): void {
+  (panel?.querySelector<HTMLElement>("[data-focus]") ?? panel)?.focus();
+}
+
+/** Give the focus back when the panel goes. */
+function useFocus(panel: { current: HTMLElement | null }, widget: Widget): void {
+  useEffect(() => {
+    const { launcher, root } = widget.frame;
+    const before = document.activeElement;
+    return () => {
+      const inside = root.activeElement !== null && root.activeElement !== launcher.button;
+      const lost = document.activeElement === document.body || document.activeElement === root.host;
+      if (!inside && !lost) return; // the reader is elsewhere on the page
+      if (before instanceof HTMLElement && before !== root.host && before !== document.body && before.isConnected) before.focus();
+      else launcher.button.focus();
+    };
+  }, [panel, widget]);
+}
+
+/** Where the panel is all there is, Tab stays in it. */
+function keepIn(panel: HTMLElement | null, event: KeyboardEvent): void {
+  const all = [...(panel?.querySelectorAll<HTMLElement>("button, input, select, textarea, a[href]") ?? [])];
+  const stops = all.filter((one) => !one.hasAttribute("disabled") && one.offsetParent !== null);
+  const root = panel?.getRootNode() as ShadowRoot;
+  const [first, last] = [stops[0], stops.at(-1)];
+  const leaving = event.shiftKey ? root.activeElement === first || root.activeElement === panel : root.activeElement === last;
+  if (!leaving) return;
+  event.preventDefault();
+  (event.shiftKey ? last : first)?.focus();
+}

@@ -1,0 +1,54 @@
+/** A conversation as a plain text file, made here from its history. */
+
+import type { Client, Message } from "@deskbell/client";
+import type { Texts } from "@deskbell/ui/texts.ts";
+import type { Session } from "./session.ts";
+import type { Key } from "./texts/en.ts";
+
+const PAGE = 100;
+const MOST_PAGES = 100;
+
+/** All messages of a room, oldest first. */
+export async function historyOf(client: Client, room: string): Promise<Message[]> {
+  let all: Message[] = [];
+  let before: number | undefined;
+  for (let page = 0; page < MOST_PAGES; page++) {
+    const found = await client.history(room, before === undefined ? { limit: PAGE } : { limit: PAGE, before });
+    all = [...found.messages, ...all];
+    const first = found.messages[0];
+    if (!found.more_before || !first) break;
+    before = first.seq;
+  }
+  return all;
+}
+
+/** One line for who and when, then what they said. */
+export function transcriptOf(messages: readonly Message[], site: string, texts: Texts<Key>): string {
+  const language = texts.language.value;
+  const moment = new Intl.DateTimeFormat(language, { dateStyle: "medium", timeStyle: "short" });
+  const lines = [texts.t("transcriptOf", { site }), ""];
+  for (const { sender, created_at, content, deleted, kind } of messages) {
+    const said = deleted ? texts.t("removed") : content;
+    const at = moment.format(new Date(created_at));
+    lines.push(kind === "system" ? `${at}  – ${said}` : `${at}  ${sender.name}\n${said}`, "");
+  }
+  return lines.join("\n");
+}
+
+/** Fetch the whole conversation and hand it over as a file. */
+export async function giveTranscript(session: Session, room: string): Promise<void> {
+  const site = session.site.value?.name ?? "";
+  const messages = await historyOf(session.client, room);
+  download(`${site || "chat"} ${new Date().toISOString().slice(0, 10)}.txt`, transcriptOf(messages, site, session.texts));
+}
+
+function download(name: string, text: string): void {
+  const url = URL.createObjectURL(new Blob(["\uFEFF", text], { type: "text/plain;charset=utf-8" }));
+  const link = document.createElement("a");
+  link.href = url;
+  link.download = name;
+  link.click();
+  setTimeout(() => {
+    URL.revokeObjectURL(url);
+  }, 60_000);
+}
