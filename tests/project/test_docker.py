@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import re
 import subprocess
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -98,3 +99,19 @@ def test_the_program_in_the_image_is_nobody_special() -> None:
     lines = (FOLDER / "Dockerfile").read_text(encoding="utf-8").splitlines()
     last_stage = lines[max(n for n, line in enumerate(lines) if line.startswith("FROM")) :]
     assert any(line.startswith("USER ") and "root" not in line for line in last_stage)
+
+
+def test_the_image_has_the_pages_built_of_these_sources() -> None:
+    """Nothing that was built or installed on the machine at hand gets in, and what is run has no npm."""
+    first, last = (FOLDER / "Dockerfile").read_text(encoding="utf-8").split("FROM python")[1:]
+    assert first.index("DESKBELL_FACES=required") < first.index("pip install")
+    assert "npm" not in last and "node" not in last
+    copied = set(re.findall(r"^COPY (\w+) \1$", first, re.MULTILINE))
+    ignored = (FOLDER.parent / ".dockerignore").read_text(encoding="utf-8").splitlines()
+    assert {"**/node_modules", "platform/deskbell/faces"} <= set(ignored)
+    # All that is packed, and the hook that builds the pages, is there to be packed.
+    build = tomllib.loads((FOLDER.parent / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["hatch"]["build"]
+    wheel = build["targets"]["wheel"]
+    for path in [*wheel["packages"], *wheel["force-include"], build["hooks"]["custom"]["path"]]:
+        top = path.split("/")[0]
+        assert top in copied and f"!{top}" in ignored, path
