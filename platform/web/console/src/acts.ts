@@ -12,11 +12,13 @@ import { t } from "./words.ts";
 export class Acts {
   readonly #rest: Rest;
   readonly #cases: Cases;
+  readonly #me: string;
   readonly #nameOf: (user: string) => string | undefined;
 
-  constructor(rest: Rest, cases: Cases, nameOf: (user: string) => string | undefined) {
+  constructor(rest: Rest, cases: Cases, me: string, nameOf: (user: string) => string | undefined) {
     this.#rest = rest;
     this.#cases = cases;
+    this.#me = me;
     this.#nameOf = nameOf;
   }
 
@@ -38,9 +40,9 @@ export class Acts {
     return this.#said(row, () => this.#post(row, "transfer", { ...to, note }));
   }
 
-  /** Give it to an agent: supervisors to anybody; agents take what waits, and hand on what is theirs. */
+  /** Give it to an agent, oneself included. */
   assign(row: CaseRow, agent: string): Promise<boolean> {
-    return this.#said(row, () => this.assigned(row, agent));
+    return this.#said(row, () => this.#assigned(row, agent));
   }
 
   snooze(row: CaseRow, until: Date): Promise<boolean> {
@@ -92,16 +94,16 @@ export class Acts {
   readonly bare = {
     resolve: (row: CaseRow): Promise<unknown> => this.#post(row, "resolve"),
     snooze: (row: CaseRow, until: Date): Promise<unknown> => this.#post(row, "snooze", { until: until.toISOString() }),
-    assign: (row: CaseRow, agent: string): Promise<unknown> => this.assigned(row, agent),
+    assign: (row: CaseRow, agent: string): Promise<unknown> => this.#assigned(row, agent),
     merge: (row: CaseRow, into: string): Promise<unknown> => this.#post(row, "merge", { into }),
     label: (row: CaseRow, label: string): Promise<unknown> =>
       row.labels.includes(label) ? Promise.resolve(row) : this.#rest("PUT", `/cases/${row.id}/labels`, { labels: [...row.labels, label] }),
   };
 
-  /** What is waiting is assigned or claimed; what has an agent is handed on. */
-  private assigned(row: CaseRow, agent: string): Promise<unknown> {
-    if (row.agent !== null && row.agent !== agent) return this.#post(row, "transfer", { agent, note: "" });
-    return this.#post(row, "assign", { agent });
+  /** What waits is claimed for oneself; all else is handed over, which everybody may. */
+  #assigned(row: CaseRow, agent: string): Promise<unknown> {
+    if (row.status === "waiting" && agent === this.#me) return this.#post(row, "claim");
+    return this.#post(row, "transfer", { agent, note: "" });
   }
 
   #post(row: CaseRow, act: string, body: unknown = {}): Promise<unknown> {

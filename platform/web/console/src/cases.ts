@@ -151,7 +151,7 @@ export function isOpen(row: CaseRow): boolean {
 
 function isOlder(row: CaseRow, than: CaseRow): boolean {
   if (row.version !== than.version) return row.version < than.version;
-  return row.changed_at !== undefined && than.changed_at !== undefined && row.changed_at < than.changed_at;
+  return Boolean(row.changed_at && than.changed_at && row.changed_at < than.changed_at);
 }
 
 /** Whether a case is in a list of everybody's; `mine` and `queue` as for this user. */

@@ -11,7 +11,8 @@ import { Acts } from "./acts.ts";
 import { Cases, pages, type Rest } from "./cases.ts";
 import { Conversations } from "./conversations.ts";
 import { Lists } from "./lists.ts";
-import type { Agent, Availability, CaseRow, Counts, Label, ListName, Me, Mention, Row, Snippet, Team, View } from "./records.ts";
+import { Older } from "./older.ts";
+import type { Agent, Availability, CaseRow, Counts, Filter, Label, ListName, Me, Mention, Row, Snippet, Team, View } from "./records.ts";
 import { place } from "./route.ts";
 import { Seldom } from "./seldom.ts";
 
@@ -30,6 +31,8 @@ export class Desk {
   readonly retryAt = signal<number | undefined>(undefined);
   /** The server's clock, in milliseconds; it goes on once a second. */
   readonly now = signal(Date.now());
+  /** The same in steps of five seconds, for what says no seconds. */
+  readonly minute = computed(() => this.now.value - (this.now.value % 5_000));
   /** The first reading of the lists: under way, done, or why it failed. */
   readonly loading = signal<"loading" | "done" | "failed">("loading");
 
@@ -38,6 +41,7 @@ export class Desk {
   readonly act: Acts;
   /** By id. */
   readonly cases: ReadonlySignal<ReadonlyMap<string, CaseRow>>;
+  readonly older: Older;
   readonly #lists: Lists;
   readonly counts = signal<Counts>({ lists: {}, views: {} });
   readonly agents = signal<Agent[]>([]);
@@ -66,8 +70,9 @@ export class Desk {
     this.me = signal(me);
     this.store = new Cases(this.rest);
     this.cases = this.store.rows;
+    this.older = new Older(this.store);
     this.conversations = new Conversations(this.rest);
-    this.act = new Acts(this.rest, this.store, (user) => this.nameOf(user));
+    this.act = new Acts(this.rest, this.store, me.user.id, (user) => this.nameOf(user));
     this.#lists = new Lists(this);
     this.selected = computed(() => (place.value.screen === "inbox" ? place.value.room : undefined));
     this.#counts = new Seldom(COUNTS_MS, () => this.#set(this.counts, "/views/counts"));
@@ -85,6 +90,11 @@ export class Desk {
   /** How many are in a list; none: not known. */
   countOf(list: ListName): number | undefined {
     return this.#lists.count(list);
+  }
+
+  /** What a list is, as the query of `GET /cases` would say it. */
+  filterOf(list: ListName): Filter {
+    return this.#lists.filterOf(list);
   }
 
   caseOf(room: string): CaseRow | undefined {
@@ -201,8 +211,8 @@ export class Desk {
     return this.#items(this.mentions, "/mentions");
   }
 
-  /** Say whether one is there, and takes conversations. Shown once the server has it. */
-  async setAvailability(wanted: Availability): Promise<void> {
+  /** Say whether one is there, and takes conversations: left out, those who are online do. Shown once the server has it. */
+  async setAvailability(wanted: { status: Availability["status"]; accepting?: boolean }): Promise<void> {
     this.availability.value = (await this.rest("PUT", "/agents/me/availability", wanted)) as Availability;
     this.#people.soon();
   }

@@ -88,7 +88,16 @@ function withCase(row: CaseRow | undefined): { case?: CaseRow } {
   return row ? { case: row } : {};
 }
 
+const made = new WeakMap<CaseRow, Row>();
+
+/** The line of a case; always the same one, so that what has not changed is not drawn again. */
 export function rowOf(row: CaseRow): Row {
+  let line = made.get(row);
+  if (!line) made.set(row, (line = lineOf(row)));
+  return line;
+}
+
+function lineOf(row: CaseRow): Row {
   const { room, visitor, channel_type, site, last, owner, opened_at } = row;
   return {
     room,
@@ -104,7 +113,9 @@ export function rowOf(row: CaseRow): Row {
 
 /** Whether the next word is ours: the visitor waits for an answer. */
 export function needsUs(row: CaseRow): boolean {
-  return row.status === "waiting" || Boolean(row.waiting_since);
+  if (row.status === "waiting") return true;
+  if (row.status !== "assigned") return false;
+  return Boolean(row.target_at) || (row.last !== undefined && row.last?.note === false && /visitor|member/.test(row.last.sender.kind));
 }
 
 /** In the order that was chosen; what is equal in it, by age. */

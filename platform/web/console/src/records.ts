@@ -3,32 +3,16 @@
  * never made up: whoever draws it leaves it out as well.
  */
 
-import type { Case, Owner, PublicUser } from "@deskbell/client";
+import type { CaseEntry, LastSaid, PublicUser } from "@deskbell/client";
 
 /** The newest thing said in a conversation; `note`: backstage. */
-export interface Last {
-  kind: string;
-  text: string;
-  sender: Pick<PublicUser, "id" | "kind" | "name">;
-  created_at: string;
-  note?: boolean;
-}
+export type Last = LastSaid;
 
-interface Enrichment {
-  visitor: PublicUser;
-  channel_type: string;
-  site: string | null;
-  last: Last | null;
-  waiting_since: string | null;
-  /** When the first or the next answer is due. */
-  target_at: string | null;
-  changed_at: string;
-  snoozed_until: string | null;
-  owner: Owner;
-}
+/** What a list tells of a case beside the case itself; the answer to an act may leave it out. */
+type Told = "visitor" | "channel_type" | "site" | "owner" | "last" | "target_at" | "changed_at";
 
-/** A case as agents see it in lists. */
-export type CaseRow = Omit<Case, keyof Enrichment> & Partial<Enrichment>;
+/** A case as agents see it in lists. `target_at`: when the next answer is due. */
+export type CaseRow = Omit<CaseEntry, Told> & Partial<Pick<CaseEntry, Told>>;
 
 /** A conversation without a case: the assistant answers in it. */
 export interface Conversation {
@@ -37,7 +21,7 @@ export interface Conversation {
   channel_type?: string;
   site?: string | null;
   last?: Last | null;
-  owner?: Owner | null;
+  owner?: CaseEntry["owner"];
   opened_at?: string;
 }
 
