@@ -45,8 +45,23 @@ export function addressOf(to: Place): string {
 
 export const place = signal<Place>({ screen: "inbox", list: "mine" });
 
+const holders = new Set<() => boolean>();
+
+/** Be asked before the screen is left, and hold back by `false`; what comes back ends it. */
+export function holdBack(mayLeave: () => boolean): () => void {
+  holders.add(mayLeave);
+  return () => {
+    holders.delete(mayLeave);
+  };
+}
+
+function mayLeave(to: Place): boolean {
+  return to.screen === place.value.screen || [...holders].every((holder) => holder());
+}
+
 /** Go somewhere. `replace`: Back does not come here again. */
 export function go(to: Place, options: { replace?: boolean } = {}): void {
+  if (!mayLeave(to)) return;
   const address = addressOf(to);
   if (address !== location.pathname + location.search) {
     if (options.replace) history.replaceState(null, "", address);
@@ -78,7 +93,9 @@ export function linkTo(to: Place): { href: string; onClick: (event: MouseEvent) 
 /** Follow the browser's Back and Forward; what comes back stops it. */
 export function followHistory(): () => void {
   const moved = (): void => {
-    place.value = placeOf(location.pathname, location.search);
+    const to = placeOf(location.pathname, location.search);
+    if (mayLeave(to)) place.value = to;
+    else history.pushState(null, "", addressOf(place.value)); // again the address of what is shown
   };
   moved();
   addEventListener("popstate", moved);

@@ -1,7 +1,5 @@
-/** What is known beside a conversation: the person, the case, earlier conversations. */
+/** What is known beside a conversation, fetched when one is first shown, so that the list is there sooner. */
 
-import type { JSX } from "preact";
+import { lazy } from "../lazy.tsx";
 
-export function Context({ room }: { room: string }): JSX.Element {
-  return <div data-room={room} />;
-}
+export const Context = lazy<{ room: string }>(async () => (await import("./pane.tsx")).Pane);

@@ -1,0 +1,49 @@
+/** Tabs as readers and keys know them: arrows move, one is chosen, the panel is named by its tab. */
+
+import type { ComponentChildren, JSX } from "preact";
+import { useId, useRef } from "preact/hooks";
+
+interface TabsProps<K extends string> {
+  label: string;
+  /** Key, word, and a count where there is one. */
+  tabs: readonly (readonly [K, string, string?])[];
+  chosen: K;
+  choose: (key: K) => void;
+  children: ComponentChildren;
+  /** Beside the tabs, at their end. */
+  end?: ComponentChildren;
+}
+
+export function Tabs<K extends string>({ label, tabs, chosen, choose, children, end }: TabsProps<K>): JSX.Element {
+  const id = useId();
+  const list = useRef<HTMLDivElement>(null);
+  function pressed(event: KeyboardEvent): void {
+    const forward = getComputedStyle(event.currentTarget as HTMLElement).direction === "rtl" ? "ArrowLeft" : "ArrowRight";
+    const back = forward === "ArrowRight" ? "ArrowLeft" : "ArrowRight";
+    const by = event.key === forward ? 1 : event.key === back ? -1 : 0;
+    if (by === 0) return;
+    event.preventDefault();
+    const at = tabs.findIndex(([key]) => key === chosen);
+    const next = tabs[(at + by + tabs.length) % tabs.length];
+    if (!next) return;
+    choose(next[0]);
+    list.current?.querySelector<HTMLElement>(`[data-tab="${next[0]}"]`)?.focus();
+  }
+  return (
+    <>
+      <div class="sc-tabs">
+        <div role="tablist" aria-label={label} ref={list} onKeyDown={pressed} class="sc-tablist">
+          {tabs.map(([key, word, count]) => (
+            <button key={key} type="button" role="tab" id={`${id}-${key}`} data-tab={key} aria-controls={`${id}-panel`} aria-selected={key === chosen} tabIndex={key === chosen ? 0 : -1} onClick={() => { choose(key); }}>
+              {word} {count && <small>{count}</small>}
+            </button>
+          ))}
+        </div>
+        {end}
+      </div>
+      <div role="tabpanel" id={`${id}-panel`} aria-labelledby={`${id}-${chosen}`} class="sc-panel">
+        {children}
+      </div>
+    </>
+  );
+}
