@@ -186,7 +186,7 @@ function Result({ found: { message, snippet, room } }: { found: Found }): JSX.El
     <button type="button" class="sr-one" onClick={() => { goToRoom(room.id, { list: "all", message: message.id }); }}>
       <span class="sr-meta">
         <b dir="auto">{message.sender.name || t("screens.unnamed")}</b>
-        <span dir="auto" class="cut">{room.name}</span>
+        {room.name !== message.sender.name && <span dir="auto" class="cut">{room.name}</span>}
         <time dateTime={message.created_at}>{moment(message.created_at, texts.language.value)}</time>
       </span>
       <span class="sr-text" dir="auto">

@@ -19,11 +19,11 @@ export function moment(at: string, language: string, now = Date.now()): string {
   const sameDay = date.toDateString() === today.toDateString();
   const day: Intl.DateTimeFormatOptions = { day: "numeric", month: "short" };
   if (date.getFullYear() !== today.getFullYear()) day.year = "numeric";
-  return new Intl.DateTimeFormat(language, { ...(sameDay ? {} : day), hour: "2-digit", minute: "2-digit" }).format(date);
+  return new Intl.DateTimeFormat(language, { ...(sameDay ? {} : day), hour: "2-digit", minute: "2-digit", hourCycle: "h23" }).format(date);
 }
 
 export function clockTime(at: string, language: string): string {
-  return new Intl.DateTimeFormat(language, { hour: "2-digit", minute: "2-digit" }).format(new Date(at));
+  return new Intl.DateTimeFormat(language, { hour: "2-digit", minute: "2-digit", hourCycle: "h23" }).format(new Date(at));
 }
 
 /** The words of a duration: `in 4 min`, `2 h ago`. Positive lies ahead. */
