@@ -2,6 +2,12 @@ import js from "@eslint/js";
 import { defineConfig, globalIgnores } from "eslint/config";
 import tseslint from "typescript-eslint";
 
+/** Which parts a part may not take from; the picture is in README.md. */
+const apart = (part, ...patterns) => ({
+  files: [`${part}/src/**`],
+  rules: { "no-restricted-imports": ["error", { patterns }] },
+});
+
 export default defineConfig(
   globalIgnores(["**/generated.ts", "**/dist/"]),
   {
@@ -14,4 +20,8 @@ export default defineConfig(
       "@typescript-eslint/restrict-template-expressions": ["error", { allowNumber: true }],
     },
   },
+  apart("client", "@deskbell/*", "preact", "preact/*", "@preact/*", "../../*"),
+  apart("ui", "@deskbell/widget*", "@deskbell/console*", "../../*"),
+  apart("widget", "@deskbell/console*", "**/console/**", "**/shop/**"),
+  apart("console", "@deskbell/widget*", "**/widget/**", "**/shop/**"),
 );

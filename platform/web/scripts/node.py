@@ -227,3 +227,5 @@ if __name__ == "__main__":
                 raise SystemExit(__doc__)
     except (NoNode, RuntimeError) as failed:
         raise SystemExit(str(failed)) from None
+    except KeyboardInterrupt:
+        raise SystemExit(130) from None
