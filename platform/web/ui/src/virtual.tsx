@@ -30,6 +30,8 @@ interface VirtualProps<Row> {
   hold?: (list: VirtualList | null) => void;
   /** The first rows are near: a good moment to fetch older ones. Told again with each scroll and change while it is so. */
   onStart?: () => void;
+  /** Whether the end is followed when one is there: not where newer rows are still to be fetched. */
+  follow?: boolean;
   /** Up to so many rows are all drawn. */
   whole?: number;
   /** Above the first and below the last row. */
@@ -206,7 +208,8 @@ export class Virtual<Row> extends Component<VirtualProps<Row>> implements Virtua
     const up = scrollTop < this.#top;
     this.#top = scrollTop;
     const toEnd = scrollHeight - scrollTop - clientHeight;
-    if (toEnd <= NEAR_END_PX) this.atEnd.value = true;
+    if (this.props.follow === false) this.atEnd.value = false;
+    else if (toEnd <= NEAR_END_PX) this.atEnd.value = true;
     else if (up) this.atEnd.value = false;
     this.#anchor = undefined;
     let best = Infinity;
@@ -245,7 +248,7 @@ export class Virtual<Row> extends Component<VirtualProps<Row>> implements Virtua
     this.#top = box.scrollTop;
     const atEnd = this.atEnd.peek();
     this.#look();
-    if (atEnd) this.atEnd.value = true;
+    if (atEnd && this.props.follow !== false) this.atEnd.value = true;
     this.#extend();
   }
 

@@ -4,6 +4,7 @@
  */
 
 import type { Letter, Message } from "@deskbell/client";
+import type { CaseRow } from "../records.ts";
 
 /** How far one of our messages came, as its reader's client told. */
 export type Reach = "sent" | "delivered" | "read";
@@ -169,4 +170,35 @@ export function dayOf(at: string): string {
   const date = new Date(at);
   const two = (number: number): string => String(number).padStart(2, "0");
   return `${date.getFullYear()}-${two(date.getMonth() + 1)}-${two(date.getDate())}`;
+}
+
+/** The hand-over packet: while it waits at the end, where one looks; then where the bell rang. */
+export function cardPlace(row: CaseRow | undefined, messages: readonly Message[]): Story["card"] {
+  if (!row || row.status === "merged") return undefined;
+  if (row.status === "waiting") return "end";
+  if (!row.handover) return undefined;
+  const opened = Date.parse(row.opened_at) - 5_000; // both clocks are the server's, not to the millisecond
+  const rung = (one: Message): boolean => one.metadata["event"] === "case_opened" && Date.parse(one.created_at) >= opened;
+  return messages.find(rung)?.seq;
+}
+
+/** The same rows as before wherever nothing of them has changed, so that only what has is drawn again. */
+export function steady(before: readonly Row[], after: Row[]): Row[] {
+  const known = new Map(before.map((row) => [row.key, row]));
+  return after.map((row) => {
+    const old = known.get(row.key);
+    return old && alike(old, row) ? old : row;
+  });
+}
+
+function alike(one: Row, other: Row): boolean {
+  const [a, b]: Record<string, unknown>[] = [{ ...one }, { ...other }];
+  if (!a || !b) return false;
+  return Object.keys(b).every((name) => {
+    const [was, is] = [a[name], b[name]];
+    if (was === is) return true;
+    if (name === "messages") return Array.isArray(was) && Array.isArray(is) && was.length === is.length && was.every((item, at) => item === is[at]);
+    if (name === "waiting") return JSON.stringify(was) === JSON.stringify(is);
+    return false;
+  });
 }

@@ -1,0 +1,123 @@
+/**
+ * What an agent has said and nobody has stored yet: on its way, with a reviewer, or refused. It is one list for all
+ * conversations, so that a refusal is still there when one comes back to the room it belongs to. What is on its way
+ * is kept by the client's outbox; what was refused is kept here until its author decides.
+ */
+
+import { signal } from "@preact/signals";
+import type { Ack, Client, DeskbellError, Letter, Message, SendFields } from "@deskbell/client";
+import type { Waiting } from "./rows.ts";
+
+const FLOWN_KEPT = 50;
+
+export class Outgoing {
+  /** Moves whenever a list may be another one. */
+  readonly moved = signal(0);
+  readonly #client: Client;
+  readonly #refused = new Map<string, Waiting>();
+  readonly #held = new Map<string, Waiting>();
+  readonly #flown = new Map<string, Waiting>(); // committed; shown until the room's own frame brings the message
+  readonly #letters = new Map<string, Letter>(); // with all their fields, of this page
+  readonly #notes = new Set<string>(); // rooms that are backstage
+
+  constructor(client: Client) {
+    this.#client = client;
+    client.on("sent", ({ room, clientId, ack }) => {
+      this.#sent(room, clientId, ack);
+    });
+    client.on("notSent", ({ room, clientId, content, error }) => {
+      const letter = this.#letters.get(clientId) ?? { type: "send", room, client_id: clientId, content };
+      if (error.code !== "withdrawn") this.#refused.set(clientId, this.#waiting(letter, "failed", error));
+      this.#move();
+    });
+  }
+
+  /** This room is backstage: what goes there is a note. */
+  backstage(room: string): void {
+    this.#notes.add(room);
+  }
+
+  /** What waits for a room, oldest first. */
+  of(room: string): Waiting[] {
+    const here = (waiting: Waiting): boolean => waiting.letter.room === room;
+    const sending = this.#client.unsent(room).map((letter) => this.#waiting(letter, "sending"));
+    return [...this.#flown.values(), ...sending, ...this.#held.values(), ...this.#refused.values()].filter(here);
+  }
+
+  /** Whether something of this room is on its way. */
+  busy(room: string): boolean {
+    return this.#client.unsent(room).length > 0;
+  }
+
+  /** Put a message out; it is in {@link of} when this returns. The promise is its terminal reply. */
+  send(room: string, content: string, fields: SendFields = {}): Promise<Ack> {
+    const { clientId = `c-${crypto.randomUUID()}`, ...rest } = fields;
+    this.#letters.set(clientId, { type: "send", room, client_id: clientId, content, ...rest });
+    this.#refused.delete(clientId);
+    const reply = this.#client.sendMessage(room, content, { ...rest, clientId });
+    reply.catch(() => undefined); // told by `notSent`; whoever wants to know listens as well
+    this.#move();
+    return reply;
+  }
+
+  /** Send again what was refused, as it is; what it expected of the room counts no more. */
+  again(clientId: string): Promise<Ack> | undefined {
+    const refused = this.take(clientId);
+    if (!refused) return undefined;
+    const { room, client_id, content, kind, metadata, reply_to, mentions, draft } = refused.letter;
+    const fields = Object.entries({ kind, metadata, reply_to, mentions, draft }).filter(([, value]) => value !== undefined);
+    return this.send(room, content, { ...(Object.fromEntries(fields) as SendFields), clientId: client_id });
+  }
+
+  /** Take back what was refused, to write it anew or to drop it. */
+  take(clientId: string): Waiting | undefined {
+    const refused = this.#refused.get(clientId);
+    this.#refused.delete(clientId);
+    this.#move();
+    return refused;
+  }
+
+  /** A message is stored and shown: nothing of it waits any more. */
+  born(messages: readonly Message[]): void {
+    let moved = false;
+    for (const { client_id: id } of messages) {
+      moved = this.#flown.delete(id) || this.#held.delete(id) || moved;
+      this.#letters.delete(id);
+    }
+    if (moved) this.#move();
+  }
+
+  #sent(room: string, clientId: string, ack: Ack): void {
+    const letter = this.#letters.get(clientId);
+    if (letter && ack.held) this.#held.set(clientId, this.#waiting(letter, "held"));
+    else if (letter && !ack.duplicate) this.#flown.set(clientId, this.#waiting(letter, "sending"));
+    for (const oldest of this.#flown.keys()) {
+      if (this.#flown.size <= FLOWN_KEPT) break;
+      this.#flown.delete(oldest);
+    }
+    const there = [...(this.#client.rooms.get(room)?.messages.values() ?? [])].some((message) => message.client_id === clientId);
+    if (there) this.#flown.delete(clientId);
+    this.#move();
+  }
+
+  #waiting(letter: Letter, state: Waiting["state"], error?: DeskbellError): Waiting {
+    const waiting: Waiting = { letter, note: this.#notes.has(letter.room), state };
+    if (error) waiting.code = error.code;
+    const rule = error?.details["rule"];
+    if (typeof rule === "string") waiting.rule = rule;
+    return waiting;
+  }
+
+  #move(): void {
+    this.moved.value++;
+  }
+}
+
+const ofClients = new WeakMap<Client, Outgoing>();
+
+/** The list of a login. */
+export function outgoingOf(client: Client): Outgoing {
+  let found = ofClients.get(client);
+  if (!found) ofClients.set(client, (found = new Outgoing(client)));
+  return found;
+}
