@@ -242,7 +242,8 @@ def on_case(tenant: TenantId, room: RoomId, what: str, case: Case, settings: Any
     """A case was opened, claimed, transferred, returned, resolved, reopened, snoozed, escalated further or rated.
 
     Called after the commit, at least once, from the outbox. ``what`` names the change, also
-    ``answered`` and ``customer_wrote`` where a message changed what is owed;
+    ``answered`` and ``customer_wrote`` where a message changed what is owed, ``left_queue`` and
+    ``ended`` where the visitor did that, and ``merged``;
     ``case.version`` tells two apart. May be ``async``; failures as in :func:`on_message`.
     Since 0.1.
     """

@@ -31,10 +31,18 @@ BEYOND_THE_SCHEMA = (
     "add_participant", "change_participant", "search_messages", "report_message", "forward_message", "list_reports",
     "list_bans", "list_audit", "list_pins", "list_revisions", "list_receipts", "list_participants",
     "list_drafts", "put_draft", "create_label", "change_label", "label_case",
-    "create_view", "change_view", "create_snippet", "change_snippet",
+    "create_view", "change_view", "create_snippet", "change_snippet", "list_mentions",
 )  # fmt: skip
 # What ends what the others need comes after them.
-LAST = ("delete_room", "archive_room", "leave_room", "remove_participant", "change_participant", "log_out")
+LAST = (
+    "end_conversation",
+    "delete_room",
+    "archive_room",
+    "leave_room",
+    "remove_participant",
+    "change_participant",
+    "log_out",
+)
 FITTING = '"2xx", "304", "401", "403", "404", "409", "410", "412", "413", "429"'
 
 

@@ -16,7 +16,7 @@ from msgspec.structs import replace
 
 from deskbell.actions import access, drafts
 from deskbell.actions.access import Place
-from deskbell.actions.messages import checked_text
+from deskbell.actions.messages import checked_mentions, checked_text
 from deskbell.actions.rooms import new_member, new_room
 from deskbell.clock import from_us
 from deskbell.config import Settings
@@ -288,7 +288,7 @@ async def escalate(ports: Ports, actor: Actor, room_id: RoomId, reason: str = "a
         Conflict: Not a support room, or a person is in it already.
     """
     place = await access.room_for(ports, actor, room_id)
-    _needs_support(place)
+    needs_support(place)
     if not (actor.is_staff or place.room.customer == actor.id):
         raise Forbidden("Only the visitor or an agent brings in a person.")
     checked_text(ports, reason, what="reason", max_bytes=200)
@@ -317,7 +317,8 @@ async def decide(ports: Ports, room: Room, visitor: PublicUser, trigger: str, re
     return await ports.plugins.decide(situation) or HandOver(reason=reason)
 
 
-def _needs_support(place: Place) -> None:
+def needs_support(place: Place) -> None:
+    """Raises :class:`Conflict` where the room is no support conversation."""
     if not place.policy.owned or place.room.backstage_of is not None:
         raise Conflict("Only support conversations can be handed over.")
 
@@ -421,7 +422,7 @@ async def take_over(ports: Ports, actor: Actor, room_id: RoomId) -> Case:
         NotFound, Conflict: Not a support conversation of this tenant.
     """
     place = await access.room_for(ports, actor, room_id)
-    _needs_support(place)
+    needs_support(place)
     if not actor.is_staff:
         raise Forbidden("Only agents take a conversation over.")
     packet = await packet_of(ports, place.room)
@@ -558,7 +559,7 @@ async def keep_place(ports: Ports, actor: Actor, room_id: RoomId) -> Case | None
         NotFound, Forbidden, Conflict: Not their conversation; a person answers in it; no assistant here.
     """
     place = await access.room_for(ports, actor, room_id)
-    _needs_support(place)
+    needs_support(place)
     if place.room.customer != actor.id:
         raise Forbidden()
     bot = await bot_in(ports, actor.tenant, room_id)
@@ -659,8 +660,16 @@ async def change_case(
         return stored
 
 
-async def rate(ports: Ports, actor: Actor, room_id: RoomId, score: int, comment: str = "") -> Case:
-    """What the visitor thought, 1 to 5, of the conversation's last case.
+@dataclass(frozen=True)
+class Rated:
+    """What a visitor thought."""
+
+    rating: int | None
+    comment: str | None
+
+
+async def rate(ports: Ports, actor: Actor, room_id: RoomId, score: int, comment: str = "") -> Rated:
+    """What the visitor thought, 1 to 5, of the conversation's last case; of a whole one that ended without any.
 
     Raises:
         NotFound, Forbidden, Invalid, Conflict: Not theirs; no such score; nothing to rate yet.
@@ -673,9 +682,20 @@ async def rate(ports: Ports, actor: Actor, room_id: RoomId, score: int, comment:
         raise Forbidden("Only the visitor rates a conversation.")
     async with ports.journal.change(actor.tenant, room_id) as change:
         case = await cases.latest_of_room(change.tx, actor.tenant, room_id)
+        if case is None and change.room(room_id).closed_at is not None:
+            # No person was in it, so there is no case to hold it.
+            await change.tx.execute(
+                "UPDATE rooms SET rating = $3, rating_comment = $4 WHERE tenant_id = $1 AND id = $2",
+                actor.tenant,
+                room_id,
+                score,
+                comment or None,
+            )
+            return Rated(score, comment or None)
         if case is None or case.status != "resolved":
             raise Conflict("There is nothing to rate yet.")
-        return await change.put_case(case_rules.rated(case, score, comment), what="rated")
+        stored = await change.put_case(case_rules.rated(case, score, comment), what="rated")
+        return Rated(stored.rating, stored.rating_comment)
 
 
 # backstage
@@ -700,23 +720,41 @@ async def backstage(ports: Ports, actor: Actor, room_id: RoomId) -> Room:
 
 
 async def note(
-    ports: Ports, actor: Actor, room_id: RoomId, text: str, client_id: str | None = None, *, draft: bool = False
+    ports: Ports,
+    actor: Actor,
+    room_id: RoomId,
+    text: str,
+    client_id: str | None = None,
+    *,
+    mentions: Sequence[UserId] = (),
+    draft: bool = False,
 ) -> MessageId:
     """Write a private note to a support room: a message backstage, with where the visitor's room stood.
 
-    ``draft``: it was kept as one until now, which is over with it.
+    ``mentions``: colleagues it is meant for. ``draft``: it was kept as one until now, which is over with it.
+
+    Raises:
+        NotFound: Not a support room, or not for this user.
+        Invalid, TooLarge: No text, or too much; somebody is mentioned who is no colleague.
     """
     room = await backstage(ports, actor, room_id)
     checked_text(ports, text, what="note", empty=False)
+    named = await checked_mentions(ports, room, list(mentions))
     async with ports.journal.change(actor.tenant, room_id, room.id) as change:
-        written = await _note_in(ports, change, change.room(room_id), actor.public(), text, client_id)
+        written = await _note_in(ports, change, change.room(room_id), actor.public(), text, client_id, named)
     if draft:
         await drafts.sent(ports, actor, written)
     return written
 
 
 async def _note_in(
-    ports: Ports, change: Change, room: Room, author: PublicUser, text: str, client_id: str | None = None
+    ports: Ports,
+    change: Change,
+    room: Room,
+    author: PublicUser,
+    text: str,
+    client_id: str | None = None,
+    mentions: list[UserId] | None = None,
 ) -> MessageId:
     room = await _with_backstage(ports, change, room)
     assert room.backstage is not None
@@ -738,6 +776,7 @@ async def _note_in(
         kind="text",
         client_id=client_id,
         metadata={"anchor_seq": change.rooms[room.id].seq},
+        mentions=mentions,
     )
     return message.id
 
@@ -748,6 +787,12 @@ async def _note_in(
 def _tell_customer(change: Change, room: Room, frame: frames.OwnCaseFrame) -> None:
     if room.customer is not None:
         change.tell(Event(change.tenant, "user", room.customer, "own_case", 0, frames.encode(frame)))
+
+
+def tell_over(ports: Ports, change: Change, room: Room, case: Case) -> None:
+    """Tell the visitor that their case is over, and those behind them that the line is shorter."""
+    _tell_customer(change, room, frames.OwnCaseFrame(room=room.id, status="resolved"))
+    _tell_line_later(ports, change.tenant, case.team)
 
 
 def _tell_line_later(ports: Ports, tenant: TenantId, team: str) -> None:

@@ -44,7 +44,7 @@ from deskbell.errors import (
 )
 from deskbell.ids import MessageId, RoomId, UserId, is_id, new_id
 from deskbell.model.policy import AuditLevel, Policy, within_window
-from deskbell.model.records import Actor, Message, PublicUser, Trace
+from deskbell.model.records import Actor, Message, PublicUser, Room, Trace
 from deskbell.model.text import normalise
 from deskbell.plugins import Moderated
 from deskbell.ports import Ports
@@ -302,7 +302,7 @@ async def _checked(
         front = await rooms.get(ports.db, actor.tenant, place.room.backstage_of)
         metadata = {**metadata, "anchor_seq": front.seq if front is not None else 0}
     reply_to, thread = await _references(ports, actor, place, draft)
-    mentions = await _mentions(ports, place, draft.mentions)
+    mentions = await checked_mentions(ports, place.room, draft.mentions)
     trace = Trace(arrival.door)
     if ports.plugins.filters:
         verdict = await ports.plugins.moderate(
@@ -471,13 +471,18 @@ async def _references(
     return reply_to, thread
 
 
-async def _mentions(ports: Ports, place: Place, wanted: list[UserId]) -> list[UserId]:
+async def checked_mentions(ports: Ports, room: Room, wanted: list[UserId]) -> list[UserId]:
+    """Whom a message in a room may mention, each once.
+
+    Raises:
+        TooLarge, Invalid: They are too many; somebody is not there.
+    """
     if not wanted:
         return []
     limit = ports.settings.limits.mentions_per_message
     if len(wanted) > limit:
         raise TooLarge(f"A message may mention {limit} people.", max=limit, rule="limits.mentions_per_message")
-    present = await access.members_among(ports, place.room, wanted)
+    present = await access.members_among(ports, room, wanted)
     absent = [user for user in wanted if user not in present]
     if absent:
         raise Invalid("Only people in this room can be mentioned.", absent=absent[:10])

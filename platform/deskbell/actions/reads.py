@@ -16,6 +16,7 @@ import structlog
 
 from deskbell.actions import access
 from deskbell.clock import from_us
+from deskbell.errors import NotFound
 from deskbell.ids import MessageId, RoomId, TenantId, UserId
 from deskbell.model.policy import Policy
 from deskbell.model.records import Actor, PublicUser
@@ -189,6 +190,24 @@ async def mark_read(ports: Ports, marks: Marks, actor: Actor, room_id: RoomId, s
         except StoreConflict:
             if marks.waits(actor.tenant, room_id, actor.id):
                 raise
+    return await rooms.unread(ports.db, actor.tenant, room_id, actor.id)
+
+
+async def mark_unread(ports: Ports, marks: Marks, actor: Actor, room_id: RoomId, seq: int) -> tuple[int, bool]:
+    """Count what is from ``seq`` on as unread, until it is read again; what is then, and whether it mentions them.
+
+    Nobody else is told: how far they have read others still see.
+
+    Raises:
+        NotFound, Forbidden: They do not see the room, or are not in it.
+    """
+    place = await access.room_for(ports, actor, room_id, access.Need.TAKE_PART)
+    if marks.waits(actor.tenant, room_id, actor.id):
+        await marks.flush()  # what they read before must not undo this
+    moved = await rooms.mark_unread(ports.db, actor.tenant, room_id, actor.id, max(1, min(seq, place.room.seq)))
+    if moved is None:
+        raise NotFound()
+    ports.bus.publish([_receipt(Mark(actor.tenant, room_id, actor.id, *moved), shown=False)])
     return await rooms.unread(ports.db, actor.tenant, room_id, actor.id)
 
 

@@ -177,6 +177,9 @@ async def _purge(change: Change, room: Room) -> None:
         change.tenant,
         room.id,
     )
+    await change.tx.execute(
+        "UPDATE rooms SET rating_comment = NULL WHERE tenant_id = $1 AND id = $2", change.tenant, room.id
+    )
 
 
 async def conversations(

@@ -70,6 +70,16 @@ class Routes:
         body: dict[str, Any] = {"rating": rating} | ({"comment": comment} if comment else {})
         await self.rest("POST", f"/rooms/{_id(room)}/rating", body)
 
+    async def leave_queue(self, room: str) -> OwnCaseFrame:
+        """Wait for a person no longer; the assistant goes on."""
+        left: OwnCaseFrame = _as(await self.rest("POST", f"/rooms/{_id(room)}/leave-queue", {}), OwnCaseFrame)
+        return left
+
+    async def end(self, room: str) -> RoomState:
+        """End the visitor's conversation; it can be rated then."""
+        ended: RoomState = _as(await self.rest("POST", f"/rooms/{_id(room)}/end", {}), RoomState)
+        return ended
+
     async def own_case(self, room: str) -> OwnCaseFrame:
         """How the visitor's case stands; ``status`` is ``none`` where there is none."""
         found: OwnCaseFrame = _as(await self.rest("GET", f"/rooms/{_id(room)}/case"), OwnCaseFrame)
@@ -87,6 +97,11 @@ class Routes:
             if not more:
                 return people
             cursor = f"?{urlencode({'cursor': more})}"
+
+    async def mark_unread(self, room: str, seq: int) -> int:
+        """Have a room unread again from ``seq`` on, until it is read; how many messages that are."""
+        found: int = _as(await self.rest("POST", f"/rooms/{_id(room)}/unread", {"seq": seq}), int, "unread")
+        return found
 
     async def join(self, room: str) -> None:
         await self.rest("POST", f"/rooms/{_id(room)}/join", {})
@@ -289,9 +304,25 @@ class Routes:
         found: RoomState = _as(await self.rest("GET", f"/rooms/{_id(room)}/backstage"), RoomState)
         return found
 
-    async def note(self, room: str, text: str, client_id: str) -> None:
+    async def note(self, room: str, text: str, client_id: str, mentions: Sequence[str] = ()) -> None:
         """Write a private note to a support room; sent again with the same ``client_id`` it is written once."""
-        await self.rest("POST", f"/rooms/{_id(room)}/notes", {"text": text, "client_id": client_id})
+        body = {"text": text, "client_id": client_id} | ({"mentions": list(mentions)} if mentions else {})
+        await self.rest("POST", f"/rooms/{_id(room)}/notes", body)
+
+    async def mentions(self) -> list[dict[str, Any]]:
+        """The latest hundred messages that mention one: ``message``, ``room``, ``case``, ``read``."""
+        found: list[dict[str, Any]] = _as(await self.rest("GET", "/mentions?limit=100"), list[dict[str, Any]], "items")
+        return found
+
+    async def contact(self, room: str) -> dict[str, Any]:
+        """Who the visitor of a support room is, with their conversations."""
+        found: dict[str, Any] = _as(await self.rest("GET", f"/rooms/{_id(room)}/contact"), dict[str, Any])
+        return found
+
+    async def agents(self) -> list[dict[str, Any]]:
+        """One's colleagues: ``user``, ``role``, ``status``, ``accepting``, ``load``, ``capacity``, ``teams``."""
+        found: list[dict[str, Any]] = _as(await self.rest("GET", "/agents"), list[dict[str, Any]], "items")
+        return found
 
     async def set_availability(self, status: str) -> None:
         """Whether one is there and takes conversations: ``online``, ``away`` or ``busy``."""

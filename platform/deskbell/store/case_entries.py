@@ -8,6 +8,7 @@ in the messages as they are now, so what was edited, deleted or purged is gone f
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 import msgspec
@@ -31,6 +32,10 @@ _NEWEST = (
     "SELECT x.id FROM (SELECT m.id, m.seq, m.kind, m.deleted_at FROM messages m"
     f" WHERE m.tenant_id = $1 AND m.room_id = k.room_id ORDER BY m.seq DESC LIMIT {LOOKED_THROUGH}) AS x"
     " WHERE x.kind <> 'system' AND x.deleted_at IS NULL ORDER BY x.seq DESC LIMIT 1"
+)
+_CASE_OF = (
+    "COALESCE(r.case_id, (SELECT o.id FROM cases o WHERE o.tenant_id = r.tenant_id AND o.room_id = r.id"
+    " ORDER BY o.opened_at DESC, o.id DESC LIMIT 1))"
 )
 _VISITOR = (
     " LEFT JOIN users u ON u.tenant_id = r.tenant_id AND u.id = r.customer"
@@ -145,13 +150,36 @@ async def _places(db: Queries, tenant: TenantId, of: Sequence[Case]) -> dict[Cas
 async def of_rooms(db: Queries, tenant: TenantId, wanted: Sequence[RoomId]) -> list[CaseId]:
     """The case of each of some rooms: the one that is not over, else the latest."""
     found = await db.fetch(
-        "SELECT COALESCE(r.case_id, (SELECT c.id FROM cases c WHERE c.tenant_id = r.tenant_id AND c.room_id = r.id"
-        " ORDER BY c.opened_at DESC, c.id DESC LIMIT 1)) AS case_id"
-        " FROM rooms r WHERE r.tenant_id = $1 AND r.id = ANY($2::uuid[])",
+        f"SELECT {_CASE_OF} AS case_id FROM rooms r WHERE r.tenant_id = $1 AND r.id = ANY($2::uuid[])",
         tenant,
         list(wanted),
     )
     return [CaseId(row["case_id"]) for row in found if row["case_id"] is not None]
+
+
+@dataclass(frozen=True)
+class Story:
+    """How the latest case of a room went; of a room that never had one, what was thought of the conversation."""
+
+    case: CaseId | None = None
+    status: str | None = None
+    reason: str | None = None
+    rating: int | None = None
+
+
+NO_STORY: Final = Story()
+
+
+async def stories(db: Queries, tenant: TenantId, wanted: Sequence[RoomId]) -> dict[RoomId, Story]:
+    """Of each of some rooms, with its case that is not over before all others."""
+    found = await db.fetch(
+        "SELECT r.id AS room_id, c.id, c.status, c.reason, COALESCE(c.rating, r.rating) AS rating FROM rooms r"
+        f" LEFT JOIN cases c ON c.tenant_id = r.tenant_id AND c.id = {_CASE_OF}"
+        " WHERE r.tenant_id = $1 AND r.id = ANY($2::uuid[])",
+        tenant,
+        list(wanted),
+    )
+    return {row["room_id"]: Story(row["id"], row["status"], row["reason"], row["rating"]) for row in found}
 
 
 # lists

@@ -26,7 +26,9 @@ COUNTED_TO = 100
 # Both look at a bounded number of rows, however far behind a reader is: the first unread messages are
 # counted, and among the newest a mention is looked for.
 _NOT_READ = (
-    "FROM messages m WHERE m.tenant_id = p.tenant_id AND m.room_id = p.room_id AND m.seq > p.last_read_seq"
+    "FROM messages m WHERE m.tenant_id = p.tenant_id AND m.room_id = p.room_id"
+    # The read mark never moves back; who wants to read again from somewhere has a mark of their own for that.
+    " AND m.seq > LEAST(p.last_read_seq, COALESCE(p.unread_from - 1, p.last_read_seq))"
     " AND m.seq > p.visible_from AND m.deleted_at IS NULL"
 )
 _UNREAD = (
@@ -309,6 +311,19 @@ async def move_marks(db: Queries, marks: Sequence[Mark]) -> None:
         [mark.read_seq for mark in marks],
         [mark.delivered_seq for mark in marks],
     )
+
+
+async def mark_unread(db: Queries, tenant: TenantId, room: RoomId, user: UserId, seq: int) -> tuple[int, int] | None:
+    """Have a member count what is from ``seq`` on as unread; their read marks. None: they are not in the room."""
+    row = await db.fetchrow(
+        "UPDATE participants SET unread_from = $4 WHERE tenant_id = $1 AND room_id = $2 AND user_id = $3"
+        " AND state = 'joined' RETURNING last_read_seq, last_delivered_seq",
+        tenant,
+        room,
+        user,
+        seq,
+    )
+    return None if row is None else (row["last_read_seq"], row["last_delivered_seq"])
 
 
 async def free_marks(db: Queries, marks: Sequence[Mark]) -> list[Mark]:

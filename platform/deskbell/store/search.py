@@ -54,6 +54,11 @@ class Reach:
     def wide(self) -> bool:
         return bool(self.types or self.backstage_types)
 
+    def bound(self, room: RoomId, channel_type: str, *, backstage: bool) -> int:
+        """Above which ``seq`` the messages of a room are visible; :data:`NOTHING`: none of them."""
+        within = channel_type in (self.backstage_types if backstage else self.types)
+        return self.rooms.get(room, 0 if within else NOTHING)
+
     def tokens(self, tenant: TenantId) -> list[str]:
         """The words in the index that stand for it; none where there would be too many."""
         rooms = [f"r{_hex(room)}" for room, bound in self.rooms.items() if bound < NOTHING]

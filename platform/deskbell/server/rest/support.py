@@ -8,12 +8,22 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 from quart import Blueprint
 
-from deskbell.actions import cases, rooms, support
-from deskbell.errors import AlreadyClaimed, ClientIdReused, Conflict, Forbidden, Invalid, RateLimited, RoomClosed
+from deskbell.actions import cases, contacts, leaving, rooms, support
+from deskbell.actions.contacts import Contact
+from deskbell.errors import (
+    AlreadyClaimed,
+    ClientIdReused,
+    Conflict,
+    Forbidden,
+    Invalid,
+    RateLimited,
+    RoomClosed,
+    TooLarge,
+)
 from deskbell.ids import MessageId, RoomId
 from deskbell.model.records import CaseEntry, Conversation, RoomState
 from deskbell.server.edge import Edge
-from deskbell.server.rest.bodies import Body, Items, Listed, Nothing, Text, cursor, read_cursor
+from deskbell.server.rest.bodies import AnyUser, Body, Items, Listed, Nothing, Text, cursor, read_cursor
 from deskbell.server.rest.routes import Ask, Routes
 from deskbell.wire import frames
 from deskbell.wire.commands import ClientId
@@ -58,6 +68,7 @@ class NewNote(Body, frozen=True):
 
     text: Annotated[Text, Meta(min_length=1)]
     client_id: ClientId | None = None
+    mentions: Annotated[list[AnyUser], Meta(max_length=100)] = msgspec.field(default_factory=list)
     draft: bool = False
 
 
@@ -120,6 +131,22 @@ def blueprint(edge: Edge) -> Blueprint:
         await cases.keep_place(ports, ask.actor, room_id)
         return await cases.own_case(ports, ask.actor, room_id)
 
+    @routes.post("/rooms/<room_id>/leave-queue", frames.OwnCaseFrame, body=Nothing, refuses=[Forbidden, Conflict])
+    async def leave_queue(ask: Ask, room_id: RoomId) -> frames.OwnCaseFrame:
+        """Wait for a person no longer; the assistant goes on. By the visitor."""
+        await leaving.leave_queue(ports, ask.actor, room_id)
+        return await cases.own_case(ports, ask.actor, room_id)
+
+    @routes.post("/rooms/<room_id>/end", RoomState, body=Nothing, refuses=[Forbidden, Conflict])
+    async def end_conversation(ask: Ask, room_id: RoomId) -> RoomState:
+        """End one's conversation. It can be rated then, and a new one opened."""
+        return rooms.state_of(ports, await leaving.end(ports, ask.actor, room_id))
+
+    @routes.get("/rooms/<room_id>/contact", Contact)
+    async def get_contact(ask: Ask, room_id: RoomId) -> Contact:
+        """Who the visitor is, what they say of themselves, and their conversations; for agents."""
+        return await contacts.contact(ports, ask.actor, room_id)
+
     @routes.get("/rooms/<room_id>/case", frames.OwnCaseFrame)
     async def get_own_case(ask: Ask, room_id: RoomId) -> frames.OwnCaseFrame:
         """What a visitor may know of their case: its status, their place, how long it may take."""
@@ -139,18 +166,21 @@ def blueprint(edge: Edge) -> Blueprint:
     @routes.post("/rooms/<room_id>/rating", Rated, body=Rating, refuses=[Forbidden, Conflict])
     async def rate(ask: Ask, room_id: RoomId) -> Rated:
         """How the help was, from 1 to 5, by the visitor."""
-        case = await cases.rate(ports, ask.actor, room_id, ask.body.rating, ask.body.comment)
-        return Rated(room_id, case.rating, case.rating_comment)
+        rated = await cases.rate(ports, ask.actor, room_id, ask.body.rating, ask.body.comment)
+        return Rated(room_id, rated.rating, rated.comment)
 
     @routes.get("/rooms/<room_id>/backstage", RoomState)
     async def get_backstage(ask: Ask, room_id: RoomId) -> RoomState:
         """The agents-only twin of a conversation, where notes are."""
         return rooms.state_of(ports, await cases.backstage(ports, ask.actor, room_id))
 
-    @routes.post("/rooms/<room_id>/notes", {201: Note}, body=NewNote, refuses=[ClientIdReused, Invalid])
+    @routes.post("/rooms/<room_id>/notes", {201: Note}, body=NewNote, refuses=[ClientIdReused, Invalid, TooLarge])
     async def add_note(ask: Ask, room_id: RoomId) -> Note:
         """Write a private note to a conversation."""
         body: NewNote = ask.body
-        return Note(await cases.note(ports, ask.actor, room_id, body.text, body.client_id, draft=body.draft))
+        written = await cases.note(
+            ports, ask.actor, room_id, body.text, body.client_id, mentions=body.mentions, draft=body.draft
+        )
+        return Note(written)
 
     return routes.blueprint

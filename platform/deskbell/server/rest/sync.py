@@ -8,11 +8,12 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 from quart import Blueprint
 
-from deskbell.actions import presence, reads, rooms
+from deskbell.actions import mentions, presence, reads, rooms
+from deskbell.actions.mentions import Mention
 from deskbell.errors import Forbidden
-from deskbell.ids import RoomId, UserId
+from deskbell.ids import MessageId, RoomId, UserId
 from deskbell.server.edge import Edge
-from deskbell.server.rest.bodies import Body, Done, Items, Query, Seq
+from deskbell.server.rest.bodies import Body, Done, Items, Listed, Query, Seq, cursor, read_cursor
 from deskbell.server.rest.routes import Ask, Routes
 from deskbell.wire import frames
 from deskbell.wire.commands import Epoch
@@ -31,6 +32,12 @@ class PresenceQuery(Query, frozen=True):
 
 class ReadMark(Body, frozen=True):
     """Everything up to here was read. A mark moves only up, and never past what there is."""
+
+    seq: Seq
+
+
+class UnreadMark(Body, frozen=True):
+    """From here on it is unread. The read mark, which others may see, stays where it is."""
 
     seq: Seq
 
@@ -71,6 +78,21 @@ def blueprint(edge: Edge) -> Blueprint:
         """Note that everything up to a ``seq`` was read; what is left."""
         unread, mentioned = await reads.mark_read(ports, edge.marks, ask.actor, room_id, ask.body.seq)
         return Unread(unread, mentioned)
+
+    @routes.post("/rooms/<room_id>/unread", Unread, body=UnreadMark, refuses=[Forbidden])
+    async def mark_unread(ask: Ask, room_id: RoomId) -> Unread:
+        """Have it unread again from a ``seq`` on, for oneself; reading it ends that."""
+        unread, mentioned = await reads.mark_unread(ports, edge.marks, ask.actor, room_id, ask.body.seq)
+        return Unread(unread, mentioned)
+
+    @routes.get("/mentions", Items[Mention], query=Listed, refuses=[Forbidden])
+    async def list_mentions(ask: Ask) -> Items[Mention]:
+        """Where one is mentioned, newest first, private notes included; for agents."""
+        query: Listed = ask.query
+        found, more = await mentions.listed(
+            ports, ask.actor, limit=query.limit, before=read_cursor(query.cursor, int, MessageId)
+        )
+        return Items(found, None if more is None else cursor(*more))
 
     @routes.get("/unread", AllUnread)
     async def get_unread(ask: Ask) -> AllUnread:
