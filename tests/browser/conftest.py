@@ -3,6 +3,7 @@ Content-Security-Policy refuses, fails the test that opened it."""
 
 from __future__ import annotations
 
+import asyncio
 import fcntl
 import importlib.util
 import os
@@ -132,6 +133,58 @@ def windows(browser: Browser, faces: Path) -> Callable[..., Any]:
         assert troubles.unexpected() == []
 
     return opened
+
+
+class Shop:
+    """A small site of its own origin, that embeds widgets of a desk."""
+
+    def __init__(self) -> None:
+        self.pages: dict[str, tuple[str, str]] = {}
+        self.port = 0
+
+    @property
+    def address(self) -> str:
+        """Host and port; not the desk's host, so that nothing works only because the two are one."""
+        return f"localhost:{self.port}"
+
+    def page(self, path: str, *, head: str = "", body: str = "", policy: str = "", attributes: str = "") -> str:
+        """Put a page on; its address. ``attributes`` are those of its ``html`` element."""
+        html = (
+            f'<!doctype html><html {attributes or "lang=en"}><head><meta charset="utf-8"><title>Pell</title>'
+            f'<link rel="icon" href="data:,"><meta name="viewport" content="width=device-width, initial-scale=1">'
+            f"{head}</head><body>{body}</body></html>"
+        )
+        self.pages[path] = (html, policy)
+        return f"http://{self.address}{path}"
+
+    async def answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            head = await reader.readuntil(b"\r\n\r\n")
+            found = self.pages.get(head.split(b" ", 2)[1].decode().partition("?")[0])
+            body = (found[0] if found else "nothing here").encode()
+            lines = [
+                f"HTTP/1.1 {'200 OK' if found else '404 Not Found'}",
+                "Content-Type: text/html; charset=utf-8",
+                f"Content-Length: {len(body)}",
+                "Connection: close",
+                *([f"Content-Security-Policy: {found[1]}"] if found and found[1] else []),
+            ]
+            writer.write("\r\n".join(lines).encode() + b"\r\n\r\n" + body)
+            await writer.drain()
+        except (ConnectionError, asyncio.IncompleteReadError):
+            pass  # a browser opens connections it then does not need
+        finally:
+            writer.close()
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def shop() -> AsyncIterator[Shop]:
+    """A site to embed widgets in. Its origin has to be on the list of the desk's site."""
+    shop = Shop()
+    server = await asyncio.start_server(shop.answer, "127.0.0.1", 0)
+    shop.port = server.sockets[0].getsockname()[1]
+    async with server:
+        yield shop
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")

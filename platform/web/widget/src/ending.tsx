@@ -49,6 +49,7 @@ export function Ending({ session }: { session: Session }): JSX.Element | null {
 export function NewChat({ session }: { session: Session }): JSX.Element {
   const busy = useSignal(false);
   const begin = async (): Promise<void> => {
+    if (busy.value) return;
     busy.value = true;
     try {
       await session.begin({ fresh: true });
@@ -60,7 +61,7 @@ export function NewChat({ session }: { session: Session }): JSX.Element {
   };
   return (
     <div class="foot">
-      <button type="button" class="btn wide" disabled={busy.value} onClick={() => void begin()}>
+      <button type="button" class="btn wide" aria-busy={busy.value} onClick={() => void begin()}>
         <Icon of={chat} size={16} /> {session.texts.t("newChat")}
       </button>
     </div>

@@ -112,7 +112,9 @@ function GetPerson({ widget }: { widget: Widget }): JSX.Element | null {
   const busy = useSignal(false);
   if (session.room.value === undefined || session.ownCase.value?.status === "waiting") return null;
   const ask = async (): Promise<void> => {
+    if (busy.value) return;
     busy.value = true;
+    session.trouble.value = undefined;
     try {
       await session.askForPerson();
     } catch {
@@ -122,7 +124,7 @@ function GetPerson({ widget }: { widget: Widget }): JSX.Element | null {
     }
   };
   return (
-    <button type="button" class="person-btn" disabled={busy.value} onClick={() => void ask()}>
+    <button type="button" class="person-btn" aria-busy={busy.value} onClick={() => void ask()}>
       <Icon of={bell} size={18} />
       <span class="long">{texts.t("getPerson")}</span>
       <span class="short">{texts.t("person")}</span>

@@ -112,7 +112,7 @@ function Starts({ widget }: { widget: Widget }): JSX.Element {
   if (!choice) {
     if (under) return <></>;
     return (
-      <button type="button" class="btn ink wide" disabled={busy.value} onClick={() => void widget.start("assistant")}>
+      <button type="button" class="btn ink wide" aria-busy={busy.value} onClick={() => void widget.start("assistant")}>
         <Icon of={chat} size={16} /> {texts.t("startChat")}
       </button>
     );
@@ -120,11 +120,11 @@ function Starts({ widget }: { widget: Widget }): JSX.Element {
   const leave = !open && offline_form;
   return (
     <div class="starts">
-      <button type="button" class="start" disabled={busy.value} onClick={() => void widget.start("assistant")}>
+      <button type="button" class="start" aria-busy={busy.value} onClick={() => void widget.start("assistant")}>
         <Face of="bot" />
         <span><b>{texts.t("askAssistant")}</b><small>{texts.t("atOnce")}</small></span>
       </button>
-      <button type="button" class="start" disabled={busy.value} onClick={() => void widget.start("person")}>
+      <button type="button" class="start" aria-busy={busy.value} onClick={() => void widget.start("person")}>
         <Face of="waiting" />
         <span>
           <b>{texts.t(leave ? "leaveMessage" : "talkToPerson")}</b>

@@ -24,6 +24,8 @@ declare global {
 }
 
 const ELEMENT = "deskbell-widget";
+/** The desk knows no such site, or this page is none of its pages; it does not tell which. */
+const REFUSED = Symbol();
 const SITE_FRESH_MS = 60_000;
 
 function load(own: HTMLScriptElement): void {
@@ -93,7 +95,12 @@ function load(own: HTMLScriptElement): void {
     wrapper.className = "desk";
     root.append(wrapper);
     const dress = new Dress(wrapper, keep, { theme, side });
-    const info = siteFrom(await site());
+    const answer = await site();
+    if (answer === REFUSED) {
+      console.warn(`Deskbell: ${desk} has no site "${siteKey}", or ${location.origin} is not among its origins.`);
+      return;
+    }
+    const info = siteFrom(answer);
     languages = info.languages;
     dress.site(info);
     const launcher = new Launcher(wrapper);
@@ -133,6 +140,7 @@ function whenIdle(work: () => void): void {
 async function ask(address: string): Promise<unknown> {
   try {
     const answer = await fetch(address, { credentials: "omit" });
+    if (answer.status === 404) return REFUSED;
     return answer.ok ? await answer.json() : undefined;
   } catch {
     return undefined;

@@ -2,7 +2,7 @@
 
 import type { ComponentChildren, JSX } from "preact";
 import { useSignal } from "@preact/signals";
-import { useEffect, useRef } from "preact/hooks";
+import { useLayoutEffect, useRef } from "preact/hooks";
 import { get, trash } from "@deskbell/ui/drawings.ts";
 import { Icon } from "@deskbell/ui/icon.tsx";
 import styles from "./menu.css?inline";
@@ -129,7 +129,7 @@ function End({ widget, attempt }: { widget: Widget; attempt: (work: () => Promis
 
 /** The focus goes in and comes back; Esc, a press elsewhere and Tab out of it close it. */
 function useClosing(box: { current: HTMLDivElement | null }, close: () => void): void {
-  useEffect(() => {
+  useLayoutEffect(() => {
     const menu = box.current;
     const opener = menu?.parentElement?.querySelector<HTMLElement>("button");
     menu?.querySelector<HTMLElement>("button, input")?.focus();

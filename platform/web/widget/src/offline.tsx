@@ -68,7 +68,7 @@ export function Offline({ widget }: { widget: Widget }): JSX.Element {
           />
         ))}
         <p class="error" role="alert">{problem.value !== undefined && texts.t("couldNotStart", { why: problem.value })}</p>
-        <button class="btn ink wide" disabled={busy.value}>{texts.t("sendMessage")}</button>
+        <button class="btn ink wide" aria-busy={busy.value}>{texts.t("sendMessage")}</button>
         <p class="small">{texts.t("addressUse")}</p>
       </form>
       <div class="instead">

@@ -4,7 +4,7 @@
  */
 
 import type { JSX } from "preact";
-import { useEffect, useRef } from "preact/hooks";
+import { useLayoutEffect, useRef } from "preact/hooks";
 import { allowed } from "./bell.ts";
 import { Conversation } from "./conversation.tsx";
 import { Header } from "./header.tsx";
@@ -26,16 +26,6 @@ function Opened({ widget }: { widget: Widget }): JSX.Element {
   const { texts, site, screen } = widget;
   const panel = useRef<HTMLDivElement>(null);
   useFocus(panel, widget);
-  useEffect(() => {
-    if (widget.takesFocus) toStart(panel.current);
-    // A screen was exchanged under the focus.
-    return screen.subscribe(() => {
-      setTimeout(() => {
-        const root = panel.current?.getRootNode() as ShadowRoot | undefined;
-        if (panel.current?.isConnected && widget.takesFocus && !panel.current.contains(root?.activeElement ?? null)) toStart(panel.current);
-      });
-    });
-  }, []);
   const keys = (event: KeyboardEvent): void => {
     allowed();
     if (event.key === "Escape" && !event.defaultPrevented && !event.isComposing) widget.close();
@@ -43,7 +33,7 @@ function Opened({ widget }: { widget: Widget }): JSX.Element {
   };
   return (
     <div
-      class="panel"
+      class={screen.value === "home" ? "panel is-home" : "panel"}
       ref={panel}
       role="dialog"
       aria-modal={matchMedia(SMALL).matches}
@@ -76,12 +66,27 @@ function toStart(panel: HTMLElement | null): void {
   (panel?.querySelector<HTMLElement>("[data-focus]") ?? panel)?.focus();
 }
 
-/** Give the focus back when the panel goes. */
+/**
+ * The focus goes in, stays in while what had it is exchanged for something else, and goes back when the panel goes.
+ */
 function useFocus(panel: { current: HTMLElement | null }, widget: Widget): void {
-  useEffect(() => {
+  useLayoutEffect(() => {
     const { launcher, root } = widget.frame;
+    const box = panel.current;
     const before = document.activeElement;
+    if (widget.takesFocus) toStart(box);
+    let held: EventTarget | null = null;
+    const holds = (event: Event): void => {
+      held = event.target;
+    };
+    const kept = new MutationObserver(() => {
+      // What had the focus is gone; the keyboard would be nowhere.
+      if (held instanceof Node && !held.isConnected && document.activeElement === document.body) toStart(box);
+    });
+    box?.addEventListener("focusin", holds);
+    if (box) kept.observe(box, { childList: true, subtree: true });
     return () => {
+      kept.disconnect();
       const inside = root.activeElement !== null && root.activeElement !== launcher.button;
       const lost = document.activeElement === document.body || document.activeElement === root.host;
       if (!inside && !lost) return; // the reader is elsewhere on the page

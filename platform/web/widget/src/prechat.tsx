@@ -64,7 +64,7 @@ export function Prechat({ widget }: { widget: Widget }): JSX.Element {
         </div>
       )}
       <p class="error" role="alert">{problem.value !== undefined && texts.t("couldNotStart", { why: problem.value })}</p>
-      <button class="btn ink wide" disabled={busy.value}>{texts.t("start")}</button>
+      <button class="btn ink wide" aria-busy={busy.value}>{texts.t("start")}</button>
     </form>
   );
 }

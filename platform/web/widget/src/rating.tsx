@@ -30,6 +30,7 @@ export function Rating({ session, name, done }: RatingProps): JSX.Element {
   const problem = useSignal<string | undefined>(undefined);
   const send = async (event: Event): Promise<void> => {
     event.preventDefault();
+    if (busy.value || score.value === 0) return;
     busy.value = true;
     try {
       const why = REASONS.filter((reason) => reasons.value.includes(reason)).map((reason) => texts.t(reason));
@@ -85,7 +86,7 @@ export function Rating({ session, name, done }: RatingProps): JSX.Element {
       <p class="error" role="alert">{problem.value}</p>
       <div class="btns two">
         <button type="button" class="btn quiet" onClick={() => { done(false); }}>{texts.t("skip")}</button>
-        <button class="btn ink" disabled={score.value === 0 || busy.value}>{texts.t("sendRating")}</button>
+        <button class="btn ink" disabled={score.value === 0} aria-busy={busy.value}>{texts.t("sendRating")}</button>
       </div>
     </form>
   );

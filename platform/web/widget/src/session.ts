@@ -156,9 +156,9 @@ export class Session {
     for (const wake of this.#wakes) wake();
   }
 
-  async askForPerson(): Promise<void> {
+  async askForPerson(reason?: string): Promise<void> {
     const room = this.room.value;
-    if (room !== undefined) await this.client.escalate(room);
+    if (room !== undefined) await this.client.escalate(room, reason);
   }
 
   /** Go on with the assistant, and keep the place in line. */

@@ -139,6 +139,7 @@ export class Widget {
 
   /** Begin now; whether that worked. What was answered in a form comes with it. */
   async begin(claims: Beginning = {}, then: Screen = "conversation"): Promise<boolean> {
+    if (this.busy.peek()) return false;
     const session = this.session.peek();
     this.problem.value = undefined;
     this.busy.value = true;
@@ -148,7 +149,7 @@ export class Widget {
       const fresh = session.owner.peek() === "closed" && session.room.peek() !== undefined;
       await session.begin({ ...beginning, fresh: claims.fresh ?? fresh });
       this.#tab.set("prechat", "done");
-      if (this.wanted.peek() === "person" && session.owner.peek() === "bot") await session.askForPerson();
+      if (this.wanted.peek() === "person" && session.owner.peek() === "bot") await session.askForPerson(then === "offline" ? "left_message" : undefined);
       if (claims.name !== undefined) this.named.value = claims.name;
       this.go(then);
       return true;

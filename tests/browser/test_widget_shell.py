@@ -1,0 +1,325 @@
+"""The widget on somebody else's page: the launcher, the panel, the host page's calls, and who one is."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import jwt
+import pytest
+import pytest_asyncio
+from playwright.async_api import BrowserContext, Page, expect
+
+from deskbell.testing.desk import Desk
+
+SECRET = "the site's own secret, long enough to sign with 0123456789"
+NASTY = "<img src=x onerror=alert(1)>Pell & Rowan"
+LAUNCHER = "deskbell-widget .launcher"
+SITES: dict[str, dict[str, Any]] = {
+    "plain": {"languages": ["en", "ar"]},
+    "asks": {
+        "prechat": {
+            "fields": [
+                {"name": "name", "label": "Your name", "required": True},
+                {"name": "email", "label": "Your address", "kind": "email", "required": True},
+                {"name": "topic", "label": "Topic", "kind": "select", "options": ["Orders", "Returns"]},
+            ],
+            "consent": "I agree that this conversation is kept.",
+        }
+    },
+    "closed": {"hours": {"timezone": "Europe/Brussels"}},
+    "nasty": {
+        "greeting": {"en": "<script>alert(1)</script> Welcome"},
+        "launcher": {"side": "left"},
+        "theme": {"color": "#0b5d3b"},
+    },
+    "direct": {"choice": False},
+}
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def desk(faces: Any, shop: Any, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Desk]:
+    """A desk whose sites are all on the shop's origin."""
+    sites = [
+        {
+            "name": NASTY if key == "nasty" else "Pell & Rowan",
+            "public_key": key,
+            "secret": SECRET,
+            "origins": [f"http://{shop.address}"],
+            "settings": settings,
+        }
+        for key, settings in SITES.items()
+    ]
+    tenant = {"slug": "default", "name": "Test", "sites": sites, "teams": [{"slug": "support", "name": "Support"}]}
+    url = f"sqlite:///{tmp_path_factory.mktemp('desk') / 'deskbell.sqlite3'}"
+    async with Desk.open(url, tenants=[tenant]) as desk:
+        yield desk
+
+
+class Visit:
+    """One page with the widget on it, as its visitor sees it."""
+
+    def __init__(self, page: Page) -> None:
+        self.page = page
+        self.launcher = page.locator(LAUNCHER)
+        self.panel = page.get_by_role("dialog", name="chat")
+        self.asked: list[str] = []
+        page.on("request", lambda request: self.asked.append(request.url))
+
+    def button(self, name: str) -> Any:
+        return self.panel.get_by_role("button", name=name, exact=True)
+
+    async def focused(self) -> str:
+        """What has the focus: its label or text, within the widget; else the element of the page."""
+        return str(
+            await self.page.evaluate(
+                "() => { let one = document.activeElement;"
+                " while (one?.shadowRoot?.activeElement) one = one.shadowRoot.activeElement;"
+                " return one.getAttribute('aria-label') ?? (one.id || one.tagName) }"
+            )
+        )
+
+    async def heard(self) -> list[Any]:
+        """What the page was told, in order, if it listens."""
+        return list(await self.page.evaluate("window.heard"))
+
+
+LISTENS = """<script>window.heard = [];
+(window.Deskbell ||= []).push(...["ready", "open", "close", "unread", "handover", "message"].map(
+  (name) => ["on", name, (event) => window.heard.push(event === undefined ? name : [name, event])]));
+</script>"""
+
+
+@pytest.fixture
+def embedded(desk: Desk, shop: Any) -> Callable[..., str]:
+    """The address of a page with one line for a site."""
+
+    def embed(site: str = "plain", *, attributes: str = "", body: str = "", html: str = "", policy: str = "") -> str:
+        line = f'<script src="{desk.url}/widget.js" data-site="{site}" {attributes} async></script>'
+        name = f"/{len(shop.pages)}-{site}"
+        return str(shop.page(name, head=LISTENS * (not policy) + line, body=body, policy=policy, attributes=html))
+
+    return embed
+
+
+async def visit(context: BrowserContext, address: str) -> Visit:
+    seen = Visit(await context.new_page())
+    await seen.page.goto(address)
+    await seen.launcher.wait_for()
+    return seen
+
+
+async def test_the_chat_is_fetched_on_intent_and_nobody_is_a_visitor_before_they_begin(
+    desk: Desk, shop: Any, windows: Any, embedded: Any
+) -> None:
+    async with windows(desk.address, shop.address) as (context, _):
+        seen = await visit(context, embedded())
+        await seen.page.wait_for_load_state("networkidle")
+        loaded = [url for url in seen.asked if desk.url in url]
+        assert [url.removeprefix(desk.url) for url in loaded] == ["/widget.js", "/api/v1/sites/plain"]
+        await seen.launcher.hover()
+        await desk.until(lambda: any("/assets/chat-" in url for url in seen.asked))
+        await seen.launcher.click()
+        await expect(seen.panel.get_by_text("How can we help?")).to_be_visible()
+        assert not [url for url in seen.asked if "/auth/" in url]
+        globals_ = await seen.page.evaluate("Object.keys(window).filter((name) => /desk/i.test(name))")
+        assert globals_ == ["Deskbell"]
+
+
+async def test_the_keyboard_opens_it_moves_in_and_comes_back(
+    desk: Desk, shop: Any, windows: Any, embedded: Any
+) -> None:
+    async with windows(desk.address, shop.address) as (context, _):
+        seen = await visit(context, embedded(body='<input id="search"><button id="basket">Basket</button>'))
+        await seen.page.locator("#basket").focus()
+        await seen.page.keyboard.press("Tab")
+        assert await seen.focused() == "Open chat"
+        await seen.page.keyboard.press("Enter")
+        await expect(seen.panel).to_be_visible()
+        await expect(seen.launcher).to_have_attribute("aria-expanded", "true")
+        assert await seen.focused() == "Pell & Rowan chat"
+        await seen.page.keyboard.press("Escape")
+        await expect(seen.panel).to_have_count(0)
+        assert await seen.focused() == "Open chat"
+        # Opened from the page's own button, the focus goes back to that.
+        await seen.page.evaluate("{ document.querySelector('#basket').onclick = () => Deskbell.open(); 0 }")
+        await seen.page.locator("#basket").click()
+        await expect(seen.panel).to_be_visible()
+        await seen.button("Close").click()
+        await expect(seen.panel).to_have_count(0)
+        assert await seen.focused() == "basket"
+
+
+async def waiting_case(desk: Desk, agent: Any, reason: str = "asked_human") -> dict[str, Any]:
+    """The newest case in the queue."""
+
+    async def found() -> dict[str, Any] | None:
+        cases = (await agent.get("/cases", params={"view": "queue"})).json()["items"]
+        return next((case for case in reversed(cases) if case["reason"] == reason), None)
+
+    return dict(await desk.until(found))
+
+
+def signed(sub: str, name: str) -> str:
+    return jwt.encode({"sub": sub, "name": name, "exp": int(time.time()) + 3600}, SECRET, algorithm="HS256")
+
+
+async def test_calls_made_before_the_script_has_come_are_done_in_order(
+    desk: Desk, shop: Any, windows: Any, embedded: Any
+) -> None:
+    early = (
+        "<script>Deskbell.push(['setLocale', 'ar'], ['setTheme', 'dark'], ['open'], ['no such call'], 7);"
+        "Deskbell.push(['on', 'open', () => { throw new Error('the page is at fault') }])</script>"
+    )
+    async with windows(desk.address, shop.address) as (context, troubles):
+        troubles.expected.append("the page is at fault")
+        seen = await visit(context, embedded(body=early))
+        await expect(seen.page.get_by_role("dialog")).to_contain_text("كيف يمكننا مساعدتك؟")
+        assert await seen.heard() == ["ready", "open"]
+        # Afterwards the calls are there as functions, and who listens late is told at once that it is ready.
+        assert await seen.page.evaluate("new Promise((done) => Deskbell.on('ready', () => done('late')))") == "late"
+        assert await seen.page.locator("deskbell-widget .desk").get_attribute("data-theme") == "dark"
+        await seen.page.evaluate("Deskbell.setTheme('light'); Deskbell.setLocale('en'); Deskbell.close()")
+        await expect(seen.page.get_by_role("dialog")).to_have_count(0)
+        await seen.page.evaluate("Deskbell.toggle()")
+        await expect(seen.panel).to_contain_text("How can we help?")
+        assert await seen.page.locator("deskbell-widget .desk").get_attribute("data-theme") == "light"
+        assert await seen.heard() == ["ready", "open", "close", "open"]
+
+
+async def test_from_the_bell_to_a_person(desk: Desk, shop: Any, windows: Any, embedded: Any) -> None:
+    """A visitor asks for a person, waits, and is answered while the panel is closed."""
+    agent = await desk.agent("Ines")
+    async with windows(desk.address, shop.address) as (context, _), agent.line() as line:
+        seen = await visit(context, embedded())
+        await seen.launcher.click()
+        await seen.button("Ask the assistant Answers at once").click()
+        await expect(seen.panel.get_by_text("Automatic")).to_be_visible()
+        await expect(seen.panel.locator(".counter.bot")).to_have_count(1)
+        await seen.button("Get a person").click()
+        await expect(seen.panel.get_by_text("1st in line", exact=False).first).to_be_visible()
+        await expect(seen.panel.locator(".counter.waiting")).to_have_count(1)
+        # What had the focus is gone; the keyboard is still in the panel.
+        await seen.page.keyboard.press("Escape")
+        await expect(seen.launcher).to_have_attribute("aria-label", "Open chat, you are 1st in line")
+
+        case = await waiting_case(desk, agent)
+        await agent.post(f"/cases/{case['id']}/claim")
+        await line.says(case["room"], "Hello, this is Ines.")
+        await expect(seen.launcher).to_have_attribute("aria-label", "Open chat, 1 unread message")
+        await seen.page.reload()  # idle time is enough to know of it again
+        await expect(seen.launcher).to_have_attribute("aria-label", "Open chat, 1 unread message")
+        assert ["unread", {"count": 1}] in await seen.heard()
+
+        await seen.launcher.click()
+        await expect(seen.panel.locator(".who")).to_contain_text("Ines")
+        await expect(seen.panel.locator(".counter.person")).to_have_count(1)
+        await expect(seen.button("Get a person")).to_have_count(0)
+        await seen.button("Back").click()
+        await expect(seen.panel.locator(".resume")).to_contain_text("Ines: Hello, this is Ines.")
+        await seen.panel.locator(".resume").click()
+
+
+async def test_a_reload_keeps_the_conversation_and_tabs_are_one_visitor(
+    desk: Desk, shop: Any, windows: Any, embedded: Any
+) -> None:
+    async with windows(desk.address, shop.address) as (context, _):
+        asked: list[str] = []
+        context.on("request", lambda request: asked.append(request.url))
+        address = embedded()
+        one = await visit(context, address)
+        await one.launcher.click()
+        await one.button("Ask the assistant Answers at once").click()
+        await expect(one.button("Get a person")).to_be_visible()
+        await one.page.reload()
+        await expect(one.button("Get a person")).to_be_visible()  # open as it was, in the conversation
+        assert await one.focused() != "Pell & Rowan chat"  # but the page keeps the focus
+        other = await visit(context, address)
+        await other.launcher.click()
+        await other.button("Continue your conversation Nothing said yet").click()
+        await other.button("Get a person").click()
+        await expect(one.panel.locator(".counter.waiting")).to_have_count(1)
+        assert len([url for url in asked if url.endswith("/auth/visitors")]) == 1
+
+
+async def test_who_is_known_to_the_page_is_known_here_until_they_log_out(
+    desk: Desk, shop: Any, windows: Any, embedded: Any
+) -> None:
+    async with windows(desk.address, shop.address) as (context, troubles):
+        # Whoever was about to connect when somebody else was named does not.
+        troubles.expected.append("WebSocket is closed before the connection is established")
+        seen = await visit(context, embedded())
+        await seen.page.evaluate("(identity) => Deskbell.identify(identity)", signed("maya-1", "Maya"))
+        await seen.page.evaluate("Deskbell.setAttributes({plan: 'gold'}); Deskbell.open()")
+        await expect(seen.panel.get_by_role("heading")).to_contain_text("Maya.")
+        await seen.button("Ask the assistant Answers at once").click()
+        await expect(seen.button("Get a person")).to_be_visible()
+        kept = "Object.keys(localStorage).filter((key) => key.startsWith('deskbell'))"
+        assert any("maya-1" in key for key in await seen.page.evaluate(kept))
+
+        await seen.page.evaluate("(identity) => Deskbell.identify(identity)", signed("tom-2", "Tom"))
+        await expect(seen.panel.get_by_role("heading")).to_contain_text("Tom.")
+        await expect(seen.panel.locator(".resume")).to_have_count(0)  # Maya's conversation is Maya's
+        await seen.page.evaluate("(identity) => Deskbell.identify(identity)", signed("maya-1", "Maya"))
+        await expect(seen.panel.locator(".resume")).to_be_visible()
+
+        await seen.page.evaluate("Deskbell.reset()")
+        await expect(seen.panel.locator(".resume")).to_have_count(0)
+        await expect(seen.panel.get_by_role("heading")).not_to_contain_text("Maya")
+        assert await seen.page.evaluate(kept) == []
+        await seen.page.reload()
+        await seen.launcher.click()
+        await expect(seen.button("Ask the assistant Answers at once")).to_be_visible()
+        await expect(seen.panel.locator(".resume")).to_have_count(0)
+
+
+async def test_what_the_site_asks_first_is_checked_and_told(desk: Desk, shop: Any, windows: Any, embedded: Any) -> None:
+    async with windows(desk.address, shop.address) as (context, _):
+        seen = await visit(context, embedded("asks"))
+        await seen.launcher.click()
+        await seen.button("Ask the assistant Answers at once").click()
+        await seen.button("Start chat").click()
+        await expect(seen.panel.get_by_label("Your name")).to_be_focused()
+        await expect(seen.panel.get_by_label("Your name")).to_have_accessible_description("Please fill this in")
+        await expect(seen.panel.get_by_text("Please agree before we start")).to_be_visible()
+        await seen.panel.get_by_label("Your name").fill("Maya Lind")
+        await seen.panel.get_by_label("Your address").fill("maya@lind")
+        await seen.panel.get_by_label("Topic optional").select_option("Returns")
+        await seen.panel.get_by_label("I agree").check()
+        await seen.button("Start chat").click()
+        await expect(seen.panel.get_by_label("Your address")).to_have_accessible_description(
+            "This address looks incomplete"
+        )
+        await expect(seen.panel.get_by_label("Your name")).to_have_value("Maya Lind")
+        await seen.panel.get_by_label("Your address").fill("maya@lind.example")
+        async with seen.page.expect_request(lambda request: request.method == "PATCH") as told:
+            await seen.button("Start chat").click()
+        claims = json.loads((await told.value).post_data or "")
+        assert claims == {"name": "Maya Lind", "email": "maya@lind.example", "attributes": {"topic": "Returns"}}
+        await expect(seen.button("Get a person")).to_be_visible()
+        await seen.button("Back").click()
+        await expect(seen.panel.get_by_role("heading")).to_contain_text("Maya Lind.")
+
+
+async def test_a_message_left_while_nobody_is_there_waits_for_a_person(
+    desk: Desk, shop: Any, windows: Any, embedded: Any
+) -> None:
+    agent = await desk.agent("Tom")
+    async with windows(desk.address, shop.address) as (context, _):
+        seen = await visit(context, embedded("closed"))
+        await seen.launcher.click()
+        await seen.panel.get_by_role("button", name="Leave a message").click()
+        await seen.panel.get_by_label("Your email").fill("leo@lind.example")
+        await seen.panel.get_by_label("What is it about?").fill("The thread does not fit.")
+        await seen.button("Send message").click()
+        await expect(seen.panel.get_by_role("heading", name="We have it")).to_be_focused()
+        case = await waiting_case(desk, agent, "left_message")
+
+        async def said() -> list[str]:
+            found = (await agent.get(f"/rooms/{case['room']}/messages")).json()["messages"]
+            return [message["content"] for message in found if message["kind"] == "text"]
+
+        await desk.until(said)
+        assert await said() == ["The thread does not fit."]  # and the assistant does not answer in our stead
