@@ -134,3 +134,57 @@ def test_skipping_builds_nothing_and_packs_what_is_there(checkout: Path) -> None
     done = build(checkout, "wheel", DESKBELL_FACES="skip")
     assert done.returncode == 0, done.stderr
     assert wheel(checkout) >= set(MADE)
+
+
+def test_a_checkout_that_may_only_be_read_is_built_in_a_copy(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    node = tool(checkout)
+    monkeypatch.setattr(node, "writable", lambda folder: folder != node.WEB)
+    (node.WEB / "package.json").chmod(0o444)
+    with node._workshop() as web:
+        assert web != node.WEB
+        assert (web / "console" / "index.html").is_file()
+        (web / "package.json").write_text("of the copy")
+    assert not web.exists()
+    assert (node.WEB / "package.json").read_text() != "of the copy"
+
+
+def test_packages_whose_installation_was_broken_off_are_installed_afresh(
+    checkout: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What lies in `node_modules` counts when npm has come to its end, and as long as the lock is the same."""
+    node, done = tool(checkout), []
+    modules = node.WEB / "node_modules"
+
+    def npm(_: Path, *args: str, folder: Path) -> None:
+        done.append(args[1])
+        modules.mkdir(exist_ok=True)
+        if len(done) == 2:
+            raise node.NoNode("broken off")
+
+    monkeypatch.setattr(node, "npm", npm)
+    node._install(Path("node"), node.WEB)
+    node._install(Path("node"), node.WEB)
+    assert done == ["--omit=dev"]
+    (node.WEB / "package-lock.json").write_text("{}")
+    with pytest.raises(node.NoNode):
+        node._install(Path("node"), node.WEB)
+    node._install(Path("node"), node.WEB)
+    node._install(Path("node"), node.WEB)
+    assert len(done) == 3
+    # Who works on the pages keeps the tools.
+    (modules / "typescript").mkdir()
+    node._install(Path("node"), node.WEB)
+    assert done[3:] == ["--include=dev"]
+
+
+def test_pages_are_built_once_by_however_many_want_them(checkout: Path) -> None:
+    """The second comes when the first has them done."""
+    node = tool(checkout)
+    waits = f"import runpy; runpy.run_path({str(node.WEB / 'scripts' / 'node.py')!r}, run_name='__main__')"
+    with node._workshop():
+        other = subprocess.Popen([sys.executable, "-c", f"import sys; sys.argv[1:] = ['build']; {waits}"])
+        with pytest.raises(subprocess.TimeoutExpired):
+            other.wait(1)
+        pretend(checkout)
+    assert other.wait(30) == 0
+    assert (node.FACES / "console.html").read_text() == "made"
