@@ -4,18 +4,30 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from playwright.async_api import Browser
+import pytest
+from playwright.async_api import Browser, Page
 
-from deskbell.testing.desk import PASSWORD, Desk
+from deskbell.testing.desk import PASSWORD, SITE_KEY, Desk
 
+# Bytes, gzipped: the budgets in `platform/web/scripts/build.ts`.
+LOADER = 10_000
+CHAT = 40_000
 CONSOLE = 150_000
-"""Bytes of the console's login and first list, gzipped: the budget in ``platform/web/scripts/build.ts``."""
+
+SITE = f"""<!doctype html><title>A site</title><link rel="icon" href="data:,">
+<script src="/widget.js" data-site="{SITE_KEY}"></script>"""
 
 FETCHED = """
 () => [...performance.getEntriesByType("navigation"), ...performance.getEntriesByType("resource")]
   .map((entry) => new URL(entry.name).pathname)
-  .filter((path) => !path.startsWith("/api/"))
+  .filter((path) => /^[/](console|widget.js|assets[/])/.test(path))
 """
+
+
+async def fetched(page: Page, faces: Path) -> dict[str, int]:
+    """The files of the desk that a page has by now, with their sizes."""
+    await page.wait_for_load_state("networkidle")
+    return {path: gzipped(faces, path) for path in set(await page.evaluate(FETCHED))}
 
 
 def gzipped(faces: Path, path: str) -> int:
@@ -34,10 +46,29 @@ async def test_the_login_and_the_first_list_are_within_the_budget(desk: Desk, fa
         await page.locator("input[type=password]").fill(PASSWORD)
         async with page.expect_response(lambda answer: "/api/v1/cases" in answer.url):
             await page.keyboard.press("Enter")
-        await page.wait_for_load_state("networkidle")
-        fetched = sorted(set(await page.evaluate(FETCHED)))
+        sizes = await fetched(page, faces)
     finally:
         await page.close()
-    sizes = {path: gzipped(faces, path) for path in fetched}
     assert any(path.endswith(".js") for path in sizes) and any(path.endswith(".css") for path in sizes)
     assert sum(sizes.values()) <= CONSOLE, sizes
+
+
+@pytest.mark.parametrize(("language", "last"), [("en", "chat"), ("ar", "ar")])
+async def test_a_visitor_fetches_the_loader_alone_until_the_chat_is_opened(
+    desk: Desk, faces: Path, browser: Browser, language: str, last: str
+) -> None:
+    page = await browser.new_page(locale=language)
+    try:
+        await page.route("**/a-page", lambda route: route.fulfill(body=SITE, content_type="text/html"))
+        await page.goto(f"{desk.url}/a-page")
+        before = await fetched(page, faces)
+        async with page.expect_response(lambda answer: f"/assets/{last}-" in answer.url):
+            await page.evaluate("Deskbell.open()")
+        await page.get_by_role("dialog").wait_for()
+        after = await fetched(page, faces)
+    finally:
+        await page.close()
+    assert before.keys() == {"/widget.js"}
+    assert before["/widget.js"] <= LOADER
+    assert len(after) > 1
+    assert sum(after.values()) - before["/widget.js"] <= CHAT, after
