@@ -7,6 +7,7 @@ its Quart application, drains when it is told to stop, and closes what it opened
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import fcntl
 import os
 import re
@@ -31,6 +32,7 @@ from deskbell.config import Plugin, Settings, Store, TenantSeed, check_productio
 from deskbell.hub import Hub
 from deskbell.ids import TenantId, UserId, new_secret
 from deskbell.jobs import Jobs
+from deskbell.model.site import chosen
 from deskbell.plugins import PluginHost
 from deskbell.ports import Ports
 from deskbell.server import dialects, faces, rest, socket
@@ -38,9 +40,9 @@ from deskbell.server.asgi import Server, build_config
 from deskbell.server.edge import Edge
 from deskbell.server.inbound import BoundedWebsocketConnection
 from deskbell.server.outbound import prepare
-from deskbell.store import people, search, search_index, switches
+from deskbell.store import people, search, search_index, staff, switches
 from deskbell.store.bell import Bell
-from deskbell.store.database import Database, StoreUnavailable
+from deskbell.store.database import Database, StoreIntegrity, StoreUnavailable
 from deskbell.store.journal import Journal
 from deskbell.store.migrate import migrate, pending
 from deskbell.store.posting import JournalSettings
@@ -348,18 +350,25 @@ async def _plant(ports: Ports, seed: TenantSeed) -> TenantId:
             public_key=site.public_key,
             secret=site.secret or new_secret(),
             origins=site.origins,
-            settings={"bot": site.bot, **msgspec.to_builtins(site.settings)},
+            settings={"bot": site.bot, **chosen(site.settings)},
         )
     for who in seed.users:
-        user = await people.user_by_email(db, tenant, who.email)
-        if user is None:
-            hashed = await ports.passwords.hash(who.password) if who.password else None
-            # Instances that start together on an empty store all come here.
-            user = await people.ensure_user_by_email(
-                db, clock, tenant, who.email, kind="agent", name=who.name, role=who.role, password_hash=hashed
-            )
-        for team in who.teams:
-            await people.join_team(db, tenant, team, people.actor(user).id)
+        if await people.user_by_email(db, tenant, who.email) is not None:
+            continue
+        hashed = await ports.passwords.hash(who.password) if who.password else None
+        # Instances that start together on an empty store all come here.
+        with contextlib.suppress(StoreIntegrity):
+            async with db.transaction() as tx:
+                await staff.create_person(
+                    tx,
+                    tenant,
+                    name=who.name,
+                    email=who.email,
+                    role=who.role,
+                    password_hash=hashed,
+                    teams=list(dict.fromkeys(who.teams)),
+                    now_us=clock.now_us(),
+                )
     return tenant
 
 

@@ -31,7 +31,8 @@ BEYOND_THE_SCHEMA = (
     "add_participant", "change_participant", "search_messages", "report_message", "forward_message", "list_reports",
     "list_bans", "list_audit", "list_pins", "list_revisions", "list_receipts", "list_participants",
     "list_drafts", "put_draft", "create_label", "change_label", "label_case",
-    "create_view", "change_view", "create_snippet", "change_snippet", "list_mentions",
+    "create_view", "change_view", "create_snippet", "change_snippet", "list_mentions", "introduce",
+    "create_site", "change_site", "create_person", "change_person", "create_team", "rename_team", "list_people",
 )  # fmt: skip
 # What ends what the others need comes after them.
 LAST = (
@@ -41,6 +42,8 @@ LAST = (
     "leave_room",
     "remove_participant",
     "change_participant",
+    "change_person",
+    "delete_team",
     "log_out",
 )
 FITTING = '"2xx", "304", "401", "403", "404", "409", "410", "412", "413", "429"'

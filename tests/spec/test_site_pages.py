@@ -6,6 +6,7 @@ import asyncio
 from typing import Any
 
 import httpx
+import jwt
 import msgspec
 import pytest
 
@@ -263,8 +264,6 @@ async def test_a_visitor_makes_themselves_nothing_else(desk: Desk) -> None:
 
 
 async def test_whom_a_site_has_vouched_for_keeps_the_name_it_gave(desk: Desk) -> None:
-    import jwt
-
     claims = {"sub": "customer-1", "name": "Zoe", "exp": desk.clock.now_us() // 1_000_000 + 600}
     zoe = await desk.visitor(identity=jwt.encode(claims, SITE_SECRET, algorithm="HS256"))
     me = (await says(zoe, name="The manager", email="boss@shop.example")).json()

@@ -1,4 +1,7 @@
-"""The audit trail: who moderated, changed or read what, in rooms whose policy keeps that. Admins read it."""
+"""The audit trail: who moderated, changed or read what, in rooms whose policy keeps that, and what admins managed.
+
+Admins read it.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from deskbell.actions.managing import NO_ROOM
 from deskbell.actions.operations import needs_admin
 from deskbell.clock import from_us
 from deskbell.ids import RoomId, UserId
@@ -18,13 +22,13 @@ from deskbell.store import audit
 
 @dataclass(frozen=True)
 class AuditEntry:
-    """One thing somebody did. ``hash`` covers it and all before it."""
+    """One thing somebody did. ``hash`` covers it and all before it; ``room`` is null for what is of none."""
 
     number: int
     at: datetime
     actor: UserId
     act: str
-    room: RoomId
+    room: RoomId | None
     subject: str
     details: dict[str, Any]
     hash: str
@@ -66,7 +70,7 @@ async def listed(
             from_us(row["at"]),
             row["actor_id"],
             row["act"],
-            row["room_id"],
+            None if row["room_id"] == NO_ROOM else row["room_id"],
             row["subject"],
             msgspec.json.decode(row["details"]),
             bytes(row["hash"]).hex(),

@@ -264,8 +264,15 @@ async def logout(
     if everywhere and actor is not None:
         await people.revoke_all(ports.db, actor.tenant, actor.id)
         version = await people.raise_token_version(ports.db, ports.clock, actor.tenant, actor.id)
-        # A hint, so that it is at once; whoever misses it finds it in the store within seconds.
-        ports.bus.publish([Event(actor.tenant, "user", actor.id, "revoked", 0, str(version).encode())])
+        tell_revoked(ports, actor.tenant, actor.id, version)
+
+
+def tell_revoked(ports: Ports, tenant: TenantId, user: UserId, version: int) -> None:
+    """Have the sockets of somebody close whose tokens have ended, but for those of ``version`` on.
+
+    A hint, so that it is at once; whoever misses it finds it in the store within seconds.
+    """
+    ports.bus.publish([Event(tenant, "user", user, "revoked", 0, str(version).encode())])
 
 
 async def authenticate(ports: Ports, access_token: str) -> Actor:
@@ -365,23 +372,3 @@ async def _staff(ports: Ports, actor: Actor) -> User:
     if user is None:
         raise Forbidden("This is for agents.")
     return user
-
-
-@dataclass(frozen=True)
-class TeamEntry:
-    """A team, and whether the asker is in it."""
-
-    slug: str
-    name: str
-    mine: bool
-
-
-async def teams(ports: Ports, actor: Actor) -> list[TeamEntry]:
-    """The teams of the tenant.
-
-    Raises:
-        Forbidden: Not staff.
-    """
-    await _staff(ports, actor)
-    mine = await people.teams_of(ports.db, actor.tenant, actor.id)
-    return [TeamEntry(team.slug, team.name, team.slug in mine) for team in await people.teams(ports.db, actor.tenant)]

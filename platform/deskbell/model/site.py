@@ -37,7 +37,7 @@ Span = tuple[str, str]
 """From when to when, as the clock shows it: ``("09:00", "17:30")``. ``24:00`` is the end of the day."""
 
 
-class _Part(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+class _Part(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The base of what is written: an unknown field is a mistake."""
 
 
@@ -294,6 +294,12 @@ def _jump(zone: ZoneInfo, before: datetime, after: datetime) -> datetime:
         else:
             after = middle
     return after
+
+
+def chosen(settings: SiteSettings) -> dict[str, Any]:
+    """What differs from the defaults, to be stored: where a later version has better ones, they hold."""
+    usual = msgspec.to_builtins(SiteSettings())
+    return {name: value for name, value in msgspec.to_builtins(settings).items() if value != usual[name]}
 
 
 def read_settings(stored: dict[str, Any]) -> SiteSettings:

@@ -196,30 +196,6 @@ async def create_user(
         )
 
 
-async def ensure_user_by_email(
-    db: Database,
-    clock: Clock,
-    tenant: TenantId,
-    email: str,
-    *,
-    kind: str,
-    name: str,
-    role: str,
-    password_hash: str | None,
-) -> User:
-    """The user with this address, made if missing, otherwise as they are; safe under race."""
-    found = await user_by_email(db, tenant, email)
-    if found is None:
-        try:
-            return await create_user(
-                db, clock, tenant, kind=kind, name=name, role=role, email=email, password_hash=password_hash
-            )
-        except StoreIntegrity:
-            found = await user_by_email(db, tenant, email)
-            assert found is not None
-    return found
-
-
 async def user_by_external_id(db: Database, tenant: TenantId, site_id: str, external_id: str) -> User | None:
     with db.orm():
         return await User.get_or_none(tenant_id=tenant, site_id=site_id, external_id=external_id)

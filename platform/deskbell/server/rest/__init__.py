@@ -23,6 +23,7 @@ from deskbell.server.rest import (
     moderation,
     openapi,
     participants,
+    people,
     plugins,
     rooms,
     search,
@@ -41,6 +42,7 @@ _DOCUMENT = "deskbell_openapi"
 NOUNS = (
     auth,
     sites,
+    people,
     rooms,
     participants,
     messages,

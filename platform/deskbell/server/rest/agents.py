@@ -1,4 +1,4 @@
-"""Agents: whether they are there, and their teams."""
+"""Agents: whether they are there."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from quart import Blueprint
 
 from deskbell.actions import agents, people
 from deskbell.actions.agents import AgentEntry
-from deskbell.actions.people import Availability, TeamEntry
+from deskbell.actions.people import Availability
 from deskbell.errors import Forbidden
 from deskbell.server.edge import Edge
 from deskbell.server.rest.bodies import Body, Items
@@ -40,10 +40,5 @@ def blueprint(edge: Edge) -> Blueprint:
         """Say whether one is there, and takes new cases."""
         body: AvailabilityChange = ask.body
         return await people.set_availability(ports, ask.actor, status=body.status, accepting=body.accepting)
-
-    @routes.get("/teams", Items[TeamEntry], refuses=[Forbidden])
-    async def list_teams(ask: Ask) -> Items[TeamEntry]:
-        """The teams of the tenant."""
-        return Items(await people.teams(ports, ask.actor))
 
     return routes.blueprint

@@ -28,7 +28,7 @@ def blueprint(edge: Edge) -> Blueprint:
 
     @routes.get("/audit", Items[AuditEntry], query=AuditQuery, refuses=[Forbidden])
     async def list_audit(ask: Ask) -> Items[AuditEntry]:
-        """Who did what in rooms whose policy keeps that, latest first."""
+        """Who did what in rooms whose policy keeps that, and what admins managed, latest first."""
         query: AuditQuery = ask.query
         before = read_cursor(query.cursor, int)
         found = await audits.listed(

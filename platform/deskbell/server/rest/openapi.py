@@ -34,7 +34,8 @@ does not exist. Unknown fields and parameters are refused. A NUL character is no
 """
 _NOUNS = {
     "auth": "Getting in, and who one is.",
-    "sites": "What pages are told before anybody has logged in.",
+    "sites": "What pages are told before anybody has logged in, and how admins change that.",
+    "people": "Who is behind the counter, and in which team.",
     "rooms": "Rooms one is in.",
     "participants": "The people of a room.",
     "messages": "What is said.",
