@@ -4,6 +4,7 @@ import { clock, warn } from "@deskbell/ui/drawings.ts";
 import { Icon } from "@deskbell/ui/icon.tsx";
 import type { ComponentChildren, JSX } from "preact";
 import { useRef, useState } from "preact/hooks";
+import { LabelChip, PriorityMark } from "../parts/marks.tsx";
 import type { CaseRow } from "../records.ts";
 import { waitBar } from "../screens/board/wait.ts";
 import { reasonWord } from "../screens/board/charts.tsx";
@@ -52,7 +53,7 @@ export function CaseFacts({ row }: { row: CaseRow }): JSX.Element {
       )}
       <dt>{t("screens.context.priority")}</dt>
       <dd>
-        <Editable name={t("screens.context.priority")} may={open} shows={<><Priority of={row.priority} />{t(`screens.priority.${priority}`)}</>} options={() => PRIORITIES.map((one) => ({ id: one, name: t(`screens.priority.${one}`), icon: <Priority of={Number(one)} /> }))} choose={(one) => desk.act.priority(row, Number(one))} />
+        <Editable name={t("screens.context.priority")} may={open} shows={<><PriorityMark priority={row.priority} always />{t(`screens.priority.${priority}`)}</>} options={() => PRIORITIES.map((one) => ({ id: one, name: t(`screens.priority.${one}`), icon: <PriorityMark priority={Number(one)} always /> }))} choose={(one) => desk.act.priority(row, Number(one))} />
       </dd>
       <dt>{t("screens.context.labels")}</dt>
       <dd>
@@ -60,7 +61,7 @@ export function CaseFacts({ row }: { row: CaseRow }): JSX.Element {
           name={t("screens.context.labels")}
           may
           several
-          shows={labels.length ? <span class="cx-labels">{labels.map((one) => <span class="lab" key={one.id}>{one.color && <span class="dot" style={{ background: one.color }} aria-hidden="true" />}<span class="cut" dir="auto">{one.name}</span></span>)}</span> : <span class="faint">{t("screens.context.add_label")}</span>}
+          shows={labels.length ? <span class="cx-labels">{labels.map((one) => <LabelChip key={one.id} label={one} />)}</span> : <span class="faint">{t("screens.context.add_label")}</span>}
           options={() => desk.labels.value.filter((one) => !one.retired || row.labels.includes(one.id)).map((one) => ({ id: one.id, name: one.name, chosen: row.labels.includes(one.id), icon: <i class="cx-dot" style={one.color ? { background: one.color } : {}} /> }))}
           choose={(id) => {
             const next = row.labels.includes(id) ? row.labels.filter((one) => one !== id) : [...row.labels, id];
@@ -92,11 +93,6 @@ function Due({ row }: { row: CaseRow }): JSX.Element | null {
       </dd>
     </>
   );
-}
-
-export function Priority({ of }: { of: number }): JSX.Element {
-  if (of >= 2) return <span class="prio p4" aria-hidden="true">!</span>;
-  return <span class={of === 1 ? "prio p3" : "prio p2"} aria-hidden="true"><i /><i /><i /></span>;
 }
 
 interface EditableProps {

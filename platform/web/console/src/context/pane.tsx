@@ -7,7 +7,7 @@ import { gear, side } from "@deskbell/ui/drawings.ts";
 import { Icon } from "@deskbell/ui/icon.tsx";
 import type { JSX } from "preact";
 import { useEffect, useState } from "preact/hooks";
-import { prefer } from "../preferences.ts";
+import { toggleContext } from "../panes.ts";
 import { Tabs } from "../screens/parts/tabs.tsx";
 import { useDesk } from "../use-desk.ts";
 import { t } from "../words.ts";
@@ -41,7 +41,7 @@ export function Pane({ room }: { room: string }): JSX.Element {
                 <Icon of={gear} size={16} />
               </button>
             )}
-            <button type="button" class="ib" aria-label={t("screens.context.hide")} title={t("screens.context.hide")} onClick={() => { prefer({ contextOpen: false }); }}>
+            <button type="button" class="ib" aria-label={t("screens.context.hide")} title={t("screens.context.hide")} onClick={toggleContext}>
               <Icon of={side} />
             </button>
           </span>

@@ -9,7 +9,7 @@ import { t, texts } from "../words.ts";
 import { type Items, useRest } from "./rest.ts";
 import { useLoaded } from "./parts/loaded.ts";
 import { moment } from "./parts/moments.ts";
-import { Empty, Page, Problem, Shown } from "./parts/page.tsx";
+import { Empty, For, Page, Problem, Shown } from "./parts/page.tsx";
 import { Choice, TextField } from "./parts/form.tsx";
 import type { PersonEntry } from "./shapes.ts";
 import "./audit.css";
@@ -33,6 +33,14 @@ interface State {
 }
 
 export function Audit(): JSX.Element {
+  return (
+    <For roles={["admin"]} title={t("screens.audit.title")}>
+      <AuditHere />
+    </For>
+  );
+}
+
+function AuditHere(): JSX.Element {
   const rest = useRest();
   const [by, setBy] = useState("");
   const [act, setAct] = useState("");

@@ -15,7 +15,7 @@ import { LongestWait, Reasons, Started } from "./board/charts.tsx";
 import { Figures } from "./board/figures.tsx";
 import { InLine } from "./board/in-line.tsx";
 import { useGathered, useLoaded, useWhileSeen } from "./parts/loaded.ts";
-import { Page, Shown } from "./parts/page.tsx";
+import { For, Page, Shown } from "./parts/page.tsx";
 import { type Items, useRest } from "./rest.ts";
 import type { Board as BoardRecord } from "./shapes.ts";
 import "./board/board.css";
@@ -24,6 +24,14 @@ const ASK_AGAIN_MS = 5000;
 const GATHER_MS = 800;
 
 export function Board(): JSX.Element {
+  return (
+    <For roles={["supervisor", "admin"]} title={t("screens.board.title")}>
+      <BoardHere />
+    </For>
+  );
+}
+
+function BoardHere(): JSX.Element {
   const rest = useRest();
   const desk = useDesk();
   const [wall, setWall] = useState(false);

@@ -8,7 +8,7 @@ import type { Team } from "../records.ts";
 import { useDesk } from "../use-desk.ts";
 import { t } from "../words.ts";
 import { useLoaded } from "./parts/loaded.ts";
-import { Empty, Page, Shown } from "./parts/page.tsx";
+import { Empty, For, Page, Shown } from "./parts/page.tsx";
 import { Tabs } from "./parts/tabs.tsx";
 import { PersonDialog } from "./people/person.tsx";
 import { PeopleTable } from "./people/table.tsx";
@@ -17,6 +17,14 @@ import { type Items, useRest } from "./rest.ts";
 import type { PersonEntry } from "./shapes.ts";
 
 export function People(): JSX.Element {
+  return (
+    <For roles={["admin"]} title={t("screens.people.title")}>
+      <PeopleHere />
+    </For>
+  );
+}
+
+function PeopleHere(): JSX.Element {
   const rest = useRest();
   const desk = useDesk();
   const [tab, show] = useState<"people" | "teams">("people");

@@ -9,7 +9,7 @@ import { t, texts } from "../words.ts";
 import { useRest } from "./rest.ts";
 import { useLoaded, useWhileSeen } from "./parts/loaded.ts";
 import { took } from "./parts/moments.ts";
-import { Empty, Page, Problem, Shown } from "./parts/page.tsx";
+import { Empty, For, Page, Problem, Shown } from "./parts/page.tsx";
 import { DeadWorkOf } from "./plugins/dead.tsx";
 import type { PluginEntry } from "./shapes.ts";
 import "./plugins.css";
@@ -17,6 +17,14 @@ import "./plugins.css";
 const ASK_AGAIN_MS = 5000;
 
 export function Plugins(): JSX.Element {
+  return (
+    <For roles={["admin"]} title={t("screens.plugins.title")}>
+      <PluginsHere />
+    </For>
+  );
+}
+
+function PluginsHere(): JSX.Element {
   const rest = useRest();
   const plugins = useLoaded(async () => (await rest<{ items: PluginEntry[] }>("GET", "/plugins")).items, []);
   useWhileSeen(plugins.again, ASK_AGAIN_MS);

@@ -6,7 +6,7 @@ import type { JSX } from "preact";
 import { useState } from "preact/hooks";
 import { t } from "../words.ts";
 import { useLoaded } from "./parts/loaded.ts";
-import { Empty, Page, Shown } from "./parts/page.tsx";
+import { Empty, For, Page, Shown } from "./parts/page.tsx";
 import { type Items, useRest } from "./rest.ts";
 import type { PluginEntry } from "./shapes.ts";
 import type { Site } from "./sites/draft.ts";
@@ -15,6 +15,14 @@ import { SiteForm } from "./sites/form.tsx";
 import "./sites/sites.css";
 
 export function Sites(): JSX.Element {
+  return (
+    <For roles={["admin"]} title={t("screens.sites.title")}>
+      <SitesHere />
+    </For>
+  );
+}
+
+function SitesHere(): JSX.Element {
   const rest = useRest();
   // The id of a site, or `new`.
   const [open, setOpen] = useState<string>();

@@ -17,6 +17,8 @@ export const screens = {
   "screens.delete_sure": "Delete {name}? This can't be undone.",
   "screens.deleted": "Deleted",
   "screens.edit": "Edit",
+  "screens.for_admins": "This is for admins. Ask one of them if you need something changed here.",
+  "screens.for_leads": "This is for supervisors and admins.",
   "screens.for_all": "For all colleagues",
   "screens.form.address": "This address looks incomplete",
   "screens.form.needed": "This is needed",

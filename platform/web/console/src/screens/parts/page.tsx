@@ -5,6 +5,8 @@ import { retry, warn } from "@deskbell/ui/drawings.ts";
 import { Icon } from "@deskbell/ui/icon.tsx";
 import type { ComponentChildren, JSX } from "preact";
 import { useEffect, useRef } from "preact/hooks";
+import type { Role } from "../../records.ts";
+import { useDesk } from "../../use-desk.ts";
 import { t } from "../../words.ts";
 import type { Loaded } from "./loaded.ts";
 import "./screen.css";
@@ -69,6 +71,17 @@ export function Problem({ error, again }: { error: unknown; again?: (() => unkno
         </button>
       )}
     </p>
+  );
+}
+
+/** A screen for some roles alone; to others it says so, and asks the server nothing. */
+export function For({ roles, title, children }: { roles: readonly Role[]; title: string; children: ComponentChildren }): JSX.Element {
+  const { role } = useDesk().me.value;
+  if (roles.some((one) => one === role)) return <>{children}</>;
+  return (
+    <Page title={title}>
+      <Empty>{t(roles.includes("supervisor") ? "screens.for_leads" : "screens.for_admins")}</Empty>
+    </Page>
   );
 }
 

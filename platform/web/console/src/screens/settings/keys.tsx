@@ -3,10 +3,11 @@
 import type { JSX } from "preact";
 import { useRef, useState } from "preact/hooks";
 import { type Command, commands, keysOf } from "../../commands.ts";
+import { keyName } from "../../keys.ts";
+import { Caps } from "../../parts/keycaps.tsx";
 import { prefer, preferences } from "../../preferences.ts";
 import { t } from "../../words.ts";
 import { Check } from "../parts/form.tsx";
-import { chordOf } from "./chord.ts";
 
 export function Keys(): JSX.Element {
   const { singleKeys, keys } = preferences.value;
@@ -60,7 +61,7 @@ function KeyRow({ command, all }: { command: Command; all: Command[] }): JSX.Ele
       listen(false);
       return;
     }
-    const key = chordOf(event);
+    const key = keyName(event);
     if (!key) return;
     listen(false);
     const by = all.find((other) => other.id !== command.id && keysOf(other).includes(key));
@@ -72,7 +73,7 @@ function KeyRow({ command, all }: { command: Command; all: Command[] }): JSX.Ele
     <tr>
       <th scope="row" class="se-name">{t(command.title)}</th>
       <td>
-        {listening ? <span role="status" class="se-listen">{t("screens.keys.press")}</span> : now.length ? now.map((key) => <kbd key={key}>{key}</kbd>) : <span class="faint">{t("screens.keys.none")}</span>}
+        {listening ? <span role="status" class="se-listen">{t("screens.keys.press")}</span> : now.length ? now.map((key) => <Caps key={key} keys={key} />) : <span class="faint">{t("screens.keys.none")}</span>}
         {taken && <small class="sc-wrong" role="alert"> {t("screens.keys.taken", { key: taken.key, name: t(taken.by.title) })}</small>}
       </td>
       <td>
