@@ -36,7 +36,7 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
 async def served(settings: Settings) -> AsyncIterator[Crowd]:
     application = await Application.open(settings)
     try:
-        async with life(application) as crowd:
+        async with life(application, pace=0.02) as crowd:
             server = application.server()
             serving = asyncio.create_task(server._serve())
             while not server.started:
@@ -77,7 +77,6 @@ async def test_a_week_of_conversations_is_there_from_the_start_and_played_once(s
 async def test_visitors_come_ask_and_wait_and_a_colleague_takes_whom_nobody_took(settings: Settings) -> None:
     await play(settings)
     async with served(settings) as crowd, agent(settings, "ben") as ben:
-        crowd.pace = 0.02
         await ben.ready()
         async with httpx.AsyncClient(base_url=settings.server.public_url, trust_env=False) as http:
             assert (await http.post("/demo/visitors/3")).json() == {"present": 3}

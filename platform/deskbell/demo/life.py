@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Final
@@ -10,18 +11,26 @@ from deskbell.app import Application
 from deskbell.demo.visitors import Crowd
 
 FRONT: Final = "shop.html"
+STAFF_AFTER_S: Final = 0.5
 
 
 @asynccontextmanager
-async def life(application: Application) -> AsyncIterator[Crowd]:
+async def life(application: Application, *, pace: float = 1.0) -> AsyncIterator[Crowd]:
     """Give ``application``, which is not yet served, the demo's routes; at the end its visitors go home."""
-    crowd = Crowd(application.settings.server.public_url)
+    crowd = Crowd(application.settings.server.public_url, pace)
 
     async def send_in(count: int) -> dict[str, int]:
         return {"present": crowd.send_in(count)}
 
+    async def staff() -> None:
+        # Now the server listens, and they can come in.
+        await asyncio.sleep(STAFF_AFTER_S)
+        crowd.staff()
+
+    coming = asyncio.create_task(staff(), name="demo")
     application.quart.add_url_rule("/demo/visitors/<int:count>", "demo.visitors", send_in, methods=["POST"])
     try:
         yield crowd
     finally:
+        coming.cancel()
         await crowd.close()

@@ -1,7 +1,8 @@
-"""People for the demo: visitors who arrive, ask and wait, and two colleagues who take what nobody took.
+"""People for the demo: visitors who arrive, ask and wait, and two colleagues who help those whom nobody took.
 
-All of them come in through the same door as everybody, as clients of the protocol on the demo's own address. They
-are few, each leaves by itself after some minutes, and the colleagues go home after the last of them.
+All of them come in through the same door as everybody, as clients of the protocol on the demo's own address. The
+visitors are few and leave by themselves after some minutes. The colleagues never take whom they were not sent: a
+newcomer's own conversation waits for the newcomer.
 """
 
 from __future__ import annotations
@@ -80,6 +81,7 @@ class Crowd:
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
     _turn: Callable[[], Story] = field(default_factory=lambda: itertools.cycle(STORIES).__next__)
     _colleagues: set[asyncio.Task[None]] = field(default_factory=set)
+    _rooms: set[str] = field(default_factory=set)
 
     @property
     def present(self) -> int:
@@ -90,10 +92,12 @@ class Crowd:
         """Let some more come, as far as there is room; how many there are then."""
         for number in range(min(count, MOST - len(self._tasks))):
             self._begin(self._tasks, self._visit(self._turn(), number * 2.5))
-        if self._tasks and not self._colleagues:
-            for name in COLLEAGUES:
-                self._begin(self._colleagues, self._help(name))
         return self.present
+
+    def staff(self) -> None:
+        """Have the colleagues come, and stay until all is over."""
+        for name in COLLEAGUES:
+            self._begin(self._colleagues, self._help(name))
 
     async def close(self) -> None:
         """Send everybody home."""
@@ -103,16 +107,9 @@ class Crowd:
         await asyncio.gather(*everybody, return_exceptions=True)
 
     def _begin(self, tasks: set[asyncio.Task[None]], work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.create_task(self._guarded(work), name="demo")
+        task = asyncio.create_task(_guarded(work), name="demo")
         tasks.add(task)
         task.add_done_callback(tasks.discard)
-
-    async def _guarded(self, work: Coroutine[Any, Any, None]) -> None:
-        try:
-            async with asyncio.timeout(STAYS_S * self.pace + 30):
-                await work
-        except (DeskbellError, ConnectionOver, TimeoutError) as error:
-            log.debug("demo_left", because=str(error))
 
     async def _pause(self, least_s: float, most_s: float) -> None:
         await asyncio.sleep(self.chance.uniform(least_s, most_s) * self.pace)
@@ -122,6 +119,7 @@ class Crowd:
         async with Client.visitor(self.url, SHOP, name=story.name) as client:
             page = f"{self.url}{story.page}"
             room = (await client.rest("POST", "/support/conversations", {"page": page}))["id"]
+            self._rooms.add(room)
             events = client.events()
             await client.subscribe(room)
             for line in story.lines:
@@ -151,12 +149,12 @@ class Crowd:
                 return
 
     async def _help(self, name: str) -> None:
-        """A colleague: takes one waiting case at a time that nobody took for a while."""
+        """A colleague: takes one waiting case at a time, of a visitor who was sent in, that nobody took for a while."""
         async with Client.login(self.url, f"{name}@demo.example", DEMO_PASSWORD) as client:
             await client.ready()
-            while self._tasks:
+            while True:
                 await self._pause(COLLEAGUES_TAKE_AFTER_S * 0.8, COLLEAGUES_TAKE_AFTER_S * 1.2)
-                waiting = [case for case in await client.cases_in("queue") if case.status == "waiting"]
+                waiting = [case for case in await client.cases_in("queue") if case.room in self._rooms]
                 if waiting:
                     with contextlib.suppress(DeskbellError):  # somebody was faster
                         await self._solve(client, self.chance.choice(waiting))
@@ -168,3 +166,10 @@ class Crowd:
             await self._write(client, case.room, line)
             await self._pause(8, 14)
         await client.resolve(case.id)
+
+
+async def _guarded(work: Coroutine[Any, Any, None]) -> None:
+    try:
+        await work
+    except (DeskbellError, ConnectionOver) as error:
+        log.debug("demo_left", because=str(error))

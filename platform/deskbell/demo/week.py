@@ -187,10 +187,12 @@ class _Counter:
             if name not in self.labels:
                 self.labels[name] = (await labels.create(ports, kim, name)).id
         await labels.put_on_case(ports, agent, case.id, [self.labels[name] for name in story.get("labels", ())])
+        lines = [_line(told) for told in story["talk"]]
+        if lines[-1][0] != "v":
+            await reads.mark_read(ports, self.application.edge.marks, agent, room_id, room.seq)
         if "snooze" in story:
             await cases.snooze(ports, agent, case.id, datetime.now(UTC) + timedelta(days=int(story["snooze"][:-1])))
         elif not story.get("open"):
-            await reads.mark_read(ports, self.application.edge.marks, agent, room_id, room.seq)
             await cases.resolve(ports, agent, case.id)
             if "rate" in story:
                 self.clock.pass_by(BETWEEN_LINES_S)
