@@ -156,7 +156,7 @@ export class Connection {
       case "welcome": {
         const again = this.#again;
         this.#again = true;
-        this.#caller.tell({ name: "live", event: { user: frame.user, connection: frame.connection, again } });
+        this.#caller.tell({ name: "live", event: { user: frame.user, connection: frame.connection, again, serverTime: frame.server_time } });
         this.#caller.welcomed();
         this.#keepToken(0);
         break;

@@ -11,8 +11,8 @@ import type { InboxEntry } from "./inbox.ts";
 export interface Events {
   /** A socket is being opened; `attempt` counts from 1 since the last one that stayed. */
   connecting: { attempt: number };
-  /** The server has said welcome; `again`: there was a connection before. */
-  live: { user: PublicUser; connection: string; again: boolean };
+  /** The server has said welcome, at `serverTime` by its clock; `again`: there was a connection before. */
+  live: { user: PublicUser; connection: string; again: boolean; serverTime: string };
   /** The socket is gone, the next attempt starts in `inMs`. `code` is 1006 where none was given. */
   reconnecting: { inMs: number; code: number; reason: string };
   /** It is over; the client does not come back by itself. No `error`: it was closed here. */

@@ -20,6 +20,7 @@ export type Online = "connecting" | "live" | "reconnecting" | "closed";
 export type DraftKind = "reply" | "note";
 
 const COUNTS_MS = 1_000;
+const UNREAD_MS = 50;
 const AGENTS_MS = 5_000;
 const OFTEN_ENOUGH_MS = 30_000;
 
@@ -63,6 +64,9 @@ export class Desk {
 
   readonly #ends: (() => void)[] = [];
   readonly #counts: Seldom;
+  readonly #unread: Seldom;
+  /** How far the server's clock is ahead of this machine's, which may be wrong. */
+  #aheadMs = 0;
   readonly #people: Seldom;
 
   constructor(client: Client, me: Me) {
@@ -76,6 +80,9 @@ export class Desk {
     this.#lists = new Lists(this);
     this.selected = computed(() => (place.value.screen === "inbox" ? place.value.room : undefined));
     this.#counts = new Seldom(COUNTS_MS, () => this.#set(this.counts, "/views/counts"));
+    this.#unread = new Seldom(UNREAD_MS, () => {
+      this.unread.value = new Map(client.inbox.entries);
+    });
     this.#people = new Seldom(AGENTS_MS, () => this.#items(this.agents, "/agents"));
   }
 
@@ -127,7 +134,9 @@ export class Desk {
       client.on("closed", () => {
         this.online.value = "closed";
       }),
-      client.on("live", () => {
+      client.on("live", ({ serverTime }) => {
+        this.#aheadMs = Date.parse(serverTime) - Date.now();
+        this.now.value = Date.now() + this.#aheadMs;
         this.online.value = "live";
         client.setViewing(this.selected.value ?? null);
         void this.read();
@@ -138,11 +147,8 @@ export class Desk {
         this.#people.soon();
         if (row.labels.some((id) => !this.labels.value.some((label) => label.id === id))) void this.readLabels();
       }),
-      client.on("inbox", ({ room, entry }) => {
-        const unread = new Map(this.unread.value);
-        if (entry) unread.set(room, entry);
-        else unread.delete(room);
-        this.unread.value = unread;
+      client.on("inbox", ({ entry }) => {
+        this.#unread.soon();
         if (entry?.mentioned) void this.readMentions();
       }),
       client.on("viewing", ({ room, users }) => {
@@ -164,7 +170,7 @@ export class Desk {
         if (this.online.peek() === "live") client.setViewing(room ?? null);
       }),
       every(1_000, () => {
-        this.now.value = Date.now();
+        this.now.value = Date.now() + this.#aheadMs;
       }),
       every(OFTEN_ENOUGH_MS, () => {
         void this.conversations.load();
@@ -234,6 +240,7 @@ export class Desk {
     for (const end of this.#ends.splice(0)) end();
     this.#counts.stop();
     this.#people.stop();
+    this.#unread.stop();
   }
 
   async #readDrafts(): Promise<void> {

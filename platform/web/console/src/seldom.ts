@@ -2,12 +2,12 @@
 
 export class Seldom {
   readonly #restMs: number;
-  readonly #work: () => Promise<unknown>;
+  readonly #work: () => unknown;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #last = -Infinity;
   #state: "idle" | "busy" | "busy and asked" = "idle";
 
-  constructor(restMs: number, work: () => Promise<unknown>) {
+  constructor(restMs: number, work: () => unknown) {
     this.#restMs = restMs;
     this.#work = work;
   }

@@ -33,7 +33,8 @@ export function timerOf(row: CaseRow | undefined, now: number, last?: string): T
     return { tone: "calm", glyph: "moon", text: t("timer.until", { time: when(row.snoozed_until, now) }) };
   }
   if (row && needsUs(row)) {
-    const since = Date.parse(row.waiting_since ?? row.opened_at);
+    // The first answer is owed since the case was opened, a later one since the visitor wrote.
+    const since = Date.parse(row.waiting_since ?? (row.first_response_at ? (row.last?.created_at ?? row.opened_at) : row.opened_at));
     const due = row.target_at ? Date.parse(row.target_at) : NaN;
     if (Number.isNaN(due)) return { tone: "calm", text: words("waited", now - since) };
     if (now > due) return { tone: "late", glyph: "warn", text: words("late", now - due) };

@@ -17,13 +17,14 @@ export function CaughtUp({ list }: { list: ListName }): JSX.Element | null {
   const waiting = desk.lists("queue").value;
   const since = waiting.map((row) => row.case?.waiting_since ?? row.opened_at ?? "").sort()[0];
   const mine = desk.lists("mine").value.filter((row) => row.case && needsUs(row.case)).length;
-  const title = mine > 0 ? t("caught.mine", { n: mine }) : waiting.length > 0 && list === "queue" ? t("caught.queue", { n: waiting.length }) : t("caught.title");
+  const counted = mine === 0 && waiting.length > 0 && list === "queue";
+  const title = mine > 0 ? t("caught.mine", { n: mine }) : counted ? t("caught.queue", { n: waiting.length }) : t("caught.title");
   return (
     <div class="caught">
       <Icon of={bell} size={64} />
       <h2>{title}</h2>
       <p>
-        {waiting.length === 0 ? t("caught.nobody") : `${t("caught.waiting", { n: waiting.length })} ${since ? t("caught.longest", { span: spoken(desk.minute.value - Date.parse(since)) }) : ""}`}
+        {waiting.length === 0 ? t("caught.nobody") : `${counted ? "" : t("caught.waiting", { n: waiting.length })} ${since ? t("caught.longest", { span: spoken(desk.minute.value - Date.parse(since)) }) : ""}`}
       </p>
       {waiting.length > 0 && (
         <button type="button" class="btn bell lg" onClick={() => run("case.take")}>

@@ -8,7 +8,7 @@ import { channelGlyph, nameOf } from "../list/row.tsx";
 import { rowOf } from "../lists.ts";
 import type { Overlay } from "../overlays.ts";
 import { priorityName } from "../parts/marks.tsx";
-import type { CaseRow } from "../records.ts";
+import type { Agent, CaseRow } from "../records.ts";
 import { go, goToRoom } from "../route.ts";
 import { type Key, t } from "../words.ts";
 import { fuzzy } from "./fuzzy.ts";
@@ -48,7 +48,7 @@ export function entriesOf(desk: Desk, page: Page | undefined, cases: readonly Ca
   }
   found.sort((one, other) => ORDER.indexOf(one.entry.group) - ORDER.indexOf(other.entry.group) || other.score - one.score);
   const seen: Record<string, number> = {};
-  return found.flatMap(({ entry }) => ((seen[entry.group] = (seen[entry.group] ?? 0) + 1) <= (MOST[entry.group] ?? Infinity) ? [entry] : []));
+  return found.flatMap(({ entry }) => ((seen[entry.group] = (seen[entry.group] ?? 0) + 1) <= (page === undefined ? (MOST[entry.group] ?? Infinity) : Infinity) ? [entry] : []));
 }
 
 function withoutMarks(hit: { score: number } | undefined): { score: number; marks: [number, number][] } | undefined {
@@ -100,7 +100,9 @@ function everything(desk: Desk, query: string): Draft[] {
 
 function agents(desk: Desk, run: (agent: string) => void, title: (name: string) => string): Draft[] {
   const me = desk.me.peek().user;
-  const others = desk.agents.peek().filter(({ user }) => user.id !== me.id);
+  // Who can take it comes first.
+  const ready = ({ status, accepting, load, capacity }: Agent): number => (status === "online" ? 0 : status === "offline" ? 4 : 2) + (accepting && load < capacity ? 0 : 1);
+  const others = desk.agents.peek().filter(({ user }) => user.id !== me.id).sort((one, other) => ready(one) - ready(other));
   const self: Draft = { id: me.id, title: title(t("menu.me", { name: me.name })), words: me.name, group: "menu.people", icon: person, run: () => { run(me.id); } };
   return [
     self,
