@@ -2,6 +2,7 @@
 
 import { computed, signal } from "@preact/signals";
 import { preferences } from "./preferences.ts";
+import { place } from "./route.ts";
 
 export type Width = "wide" | "middle" | "narrow";
 
@@ -36,9 +37,14 @@ export function followWidth(): () => void {
     if (width.value === "wide") drawer.value = undefined;
   };
   look();
+  // A drawer is for one errand: it closes when one goes somewhere.
+  const unfollow = place.subscribe(() => {
+    drawer.value = undefined;
+  });
   wide.addEventListener("change", look);
   narrow.addEventListener("change", look);
   return () => {
+    unfollow();
     wide.removeEventListener("change", look);
     narrow.removeEventListener("change", look);
   };

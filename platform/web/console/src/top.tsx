@@ -56,7 +56,7 @@ export function Top(): JSX.Element {
 function Connection(): JSX.Element {
   const state = useDesk().online.value;
   return (
-    <span class={`pill link ${state}`} role="status">
+    <span class={`pill line ${state}`} role="status">
       <span class="dot" aria-hidden="true" />
       <span class="word">{t(`live.${state}`)}</span>
     </span>
