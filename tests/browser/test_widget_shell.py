@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import AsyncIterator, Callable
+from pathlib import Path
 from typing import Any
 
 import jwt
@@ -14,6 +15,8 @@ from playwright.async_api import BrowserContext, Page, expect
 
 from deskbell.testing.desk import Desk
 
+WEB = Path(__file__).parents[2] / "platform" / "web"
+AXE = WEB / "node_modules" / "axe-core" / "axe.min.js"
 SECRET = "the site's own secret, long enough to sign with 0123456789"
 NASTY = "<img src=x onerror=alert(1)>Pell & Rowan"
 LAUNCHER = "deskbell-widget .launcher"
@@ -35,7 +38,7 @@ SITES: dict[str, dict[str, Any]] = {
         "launcher": {"side": "left"},
         "theme": {"color": "#0b5d3b"},
     },
-    "direct": {"choice": False},
+    "direct": {"choice": False, "launcher": {"label": "Ask us"}},
 }
 
 
@@ -96,8 +99,16 @@ LISTENS = """<script>window.heard = [];
 def embedded(desk: Desk, shop: Any) -> Callable[..., str]:
     """The address of a page with one line for a site."""
 
-    def embed(site: str = "plain", *, attributes: str = "", body: str = "", html: str = "", policy: str = "") -> str:
-        line = f'<script src="{desk.url}/widget.js" data-site="{site}" {attributes} async></script>'
+    def embed(
+        site: str = "plain",
+        *,
+        attributes: str = "",
+        body: str = "",
+        html: str = "",
+        policy: str = "",
+        loading: str = "async",
+    ) -> str:
+        line = f'<script src="{desk.url}/widget.js" data-site="{site}" {attributes} {loading}></script>'
         name = f"/{len(shop.pages)}-{site}"
         return str(shop.page(name, head=LISTENS * (not policy) + line, body=body, policy=policy, attributes=html))
 
@@ -323,3 +334,184 @@ async def test_a_message_left_while_nobody_is_there_waits_for_a_person(
 
         await desk.until(said)
         assert await said() == ["The thread does not fit."]  # and the assistant does not answer in our stead
+
+
+async def test_a_page_can_neither_be_hurt_nor_hurt_it(desk: Desk, shop: Any, windows: Any, embedded: Any) -> None:
+    """The page's styles and keys stay outside; what the site is called is text; loaded twice it is there once."""
+    rude = (
+        "<style>* { color: red !important; font-size: 40px !important; --fg: red; --site: red; display: block }"
+        "deskbell-widget { display: none !important; position: static !important; height: 999px !important }"
+        "</style><p id=end>The end</p><script>window.keys = [];"
+        "addEventListener('keydown', (event) => window.keys.push(event.key))</script>"
+        f'<script src="{desk.url}/widget.js" data-site="nasty"></script>'
+    )
+    async with windows(desk.address, shop.address) as (context, _):
+        seen = await visit(context, embedded("nasty", body=rude))
+        assert await seen.page.locator("deskbell-widget").count() == 1
+        assert await seen.page.evaluate("document.scrollingElement.scrollHeight") <= 900
+        box = await seen.launcher.bounding_box()
+        assert box == {"x": 20, "y": 900 - 78, "width": 58, "height": 58}  # on the left, as the site wants it
+        await expect(seen.launcher).to_have_css("background-color", "rgb(11, 93, 59)")
+        await seen.launcher.click()
+        await expect(seen.panel.get_by_role("heading")).to_have_text("<script>alert(1)</script> Welcome")
+        await expect(seen.panel.locator(".brand b")).to_have_text(NASTY)
+        await expect(seen.panel.get_by_role("heading")).to_have_css("color", "rgb(33, 30, 26)")
+        await expect(seen.panel.get_by_role("heading")).to_have_css("font-size", "22px")
+        await expect(seen.panel.locator("img, script")).to_have_count(0)
+        await seen.page.keyboard.press("/")
+        await seen.page.keyboard.press("Escape")
+        await expect(seen.panel).to_have_count(0)
+        assert await seen.page.evaluate("window.keys") == []
+        await seen.page.emulate_media(media="print")
+        await expect(seen.launcher).to_be_hidden()
+
+
+async def test_a_strict_page_and_a_browser_that_keeps_nothing(
+    desk: Desk, shop: Any, windows: Any, embedded: Any
+) -> None:
+    """The page allows the desk's scripts and connections and nothing else; storage is refused."""
+    socket = desk.url.replace("http", "ws", 1)
+    policy = f"default-src 'none'; img-src data:; script-src {desk.url}; connect-src {desk.url} {socket}"
+    refused = "Object.defineProperty(window, '%s', { get() { throw new DOMException('no', 'SecurityError') } })"
+    async with windows(desk.address, shop.address) as (context, _):
+        for storage in ("localStorage", "sessionStorage"):
+            await context.add_init_script(refused % storage)
+        seen = await visit(context, embedded(policy=policy, loading=""))
+        await seen.launcher.click()
+        await seen.button("Ask the assistant Answers at once").click()
+        await seen.button("Get a person").click()
+        await expect(seen.panel.locator(".counter.waiting")).to_have_count(1)
+        await expect(seen.panel.locator(".panel, .head").first).to_have_css("display", "flex")
+
+
+async def test_a_page_that_is_not_the_sites_is_told_and_shows_nothing(
+    desk: Desk, shop: Any, windows: Any, embedded: Any
+) -> None:
+    async with windows(desk.address, shop.address) as (context, troubles):
+        troubles.expected += ["Deskbell: ", "404"]
+        page = await context.new_page()
+        async with page.expect_console_message(lambda message: message.text.startswith("Deskbell: ")) as told:
+            await page.goto(embedded("unknown-site"))
+        assert 'has no site "unknown-site"' in (await told.value).text
+        await expect(page.locator("deskbell-widget")).to_have_count(0)
+
+
+async def test_arabic_is_mirrored_and_remembered(desk: Desk, shop: Any, windows: Any, embedded: Any) -> None:
+    async with windows(desk.address, shop.address) as (context, _):
+        seen = await visit(context, embedded())
+        await seen.launcher.click()
+        await seen.button("Menu").click()
+        await seen.page.get_by_role("radio", name="العربية").check()
+        dialog = seen.page.get_by_role("dialog", name="محادثة Pell & Rowan")
+        await expect(dialog).to_be_visible()
+        await seen.page.reload()
+        await dialog.get_by_role("button", name="اسأل المساعد").click()
+        await expect(dialog.get_by_role("button", name="التحدث إلى موظف")).to_be_visible()
+        back, close = dialog.get_by_role("button", name="رجوع"), dialog.get_by_role("button", name="إغلاق")
+        assert (await back.bounding_box())["x"] > (await close.bounding_box())["x"]
+        await expect(seen.page.locator("deskbell-widget .desk")).to_have_attribute("dir", "rtl")
+        await expect(back.locator(".icon")).to_have_css("scale", "-1 1")
+
+
+SMALL = {"viewport": {"width": 360, "height": 640}, "has_touch": True}
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+async def test_a_small_screen_large_text_and_no_motion(
+    desk: Desk, shop: Any, windows: Any, embedded: Any, theme: str
+) -> None:
+    """At 360 px and twice the text size nothing is cut off, and every screen passes axe."""
+    options = {**SMALL, "color_scheme": theme, "reduced_motion": "reduce"}
+    async with windows(desk.address, shop.address, **options) as (context, _):
+        seen = await visit(context, embedded("asks", html=f'lang=en style="color-scheme: {theme}"'))
+        await seen.launcher.tap()
+        desk_ = seen.page.locator("deskbell-widget .desk")
+        await expect(desk_).to_have_attribute("data-theme", theme)
+        box = await seen.panel.bounding_box()
+        assert box == {"x": 0, "y": 0, "width": 360, "height": 640}
+        await expect(seen.panel).to_have_attribute("aria-modal", "true")
+        await seen.button("Menu").click()
+        await seen.page.get_by_role("radio", name="200%").check(force=True)
+        await axe(seen.page)
+        await seen.page.keyboard.press("Escape")
+        await fits(seen.panel)
+        await axe(seen.page)
+        await seen.page.keyboard.press("Shift+Tab")  # from the menu's button, backwards and round
+        await seen.page.keyboard.press("Shift+Tab")
+        assert await seen.page.evaluate("document.activeElement.localName") == "deskbell-widget"
+        await seen.panel.get_by_role("button", name="Ask the assistant").tap()
+        await seen.button("Start chat").tap()
+        await expect(seen.panel.get_by_text("Please agree before we start")).to_be_visible()
+        await fits(seen.panel)
+        await axe(seen.page)
+        for name in ("Back", "Menu", "Close"):
+            target = await seen.button(name).bounding_box()
+            assert target["width"] >= 44 and target["height"] >= 44
+        await expect(seen.panel).to_have_css("animation-duration", "1e-05s")
+
+
+async def fits(panel: Any) -> None:
+    """Nothing reaches over the side of the panel."""
+    over = await panel.evaluate(
+        "(panel) => [...panel.querySelectorAll('*')].filter((one) => { const box = one.getBoundingClientRect();"
+        " return box.width > 1 && (box.right > innerWidth + 1 || box.left < -1) }).map((one) => one.className)"
+    )
+    assert over == []
+
+
+async def axe(page: Page) -> None:
+    """No fault that axe calls serious."""
+    await page.evaluate(AXE.read_text() + "; 0")
+    found = await page.evaluate(
+        "axe.run(document.querySelector('deskbell-widget').shadowRoot.querySelector('.panel'),"
+        " {runOnly: ['wcag2a', 'wcag2aa', 'wcag21aa', 'wcag22aa']})"
+        ".then(({violations}) => violations.map(({id, nodes}) => [id, nodes.map((node) => node.html)]))"
+    )
+    assert found == []
+
+
+async def test_a_broken_connection_is_told_and_mended(desk: Desk, shop: Any, windows: Any, embedded: Any) -> None:
+    lines: list[Any] = []
+    down = False
+
+    def route(line: Any) -> Any:
+        if down:
+            return line.close(code=4001, reason="draining")
+        lines.append(line)
+        line.connect_to_server()
+        return None
+
+    async with windows(desk.address, shop.address) as (context, _):
+        await context.route_web_socket("**/api/v1/ws*", route)
+        seen = await visit(context, embedded())
+        await seen.launcher.click()
+        await seen.button("Ask the assistant Answers at once").click()
+        await expect(seen.button("Get a person")).to_be_visible()
+        down = True
+        await lines[-1].close(code=4001, reason="draining")
+        await expect(seen.panel.get_by_text("your messages are kept")).to_be_visible()
+        down = False
+        await seen.button("Try now").click()
+        await expect(seen.panel.get_by_text("You're back online")).to_be_visible()
+        await expect(seen.panel.get_by_text("You're back online")).to_have_count(0)
+        down = True
+        await lines[-1].close(code=4504, reason="elsewhere")  # final: the client does not come back by itself
+        await expect(seen.panel.get_by_text("This chat is no longer connected")).to_be_visible()
+        down = False
+        await seen.button("Connect again").click()
+        await expect(seen.panel.get_by_text("This chat is no longer connected")).to_have_count(0)
+        await seen.button("Get a person").click()
+        await expect(seen.panel.locator(".counter.waiting")).to_have_count(1)
+
+
+async def test_a_site_without_a_choice_begins_at_once(desk: Desk, shop: Any, windows: Any, embedded: Any) -> None:
+    async with windows(desk.address, shop.address) as (context, _):
+        seen = await visit(context, embedded("direct", attributes="data-open data-side=left data-theme=dark"))
+        await expect(seen.button("Get a person")).to_be_visible()
+        await expect(seen.launcher).to_have_attribute("aria-label", "Ask us – Close chat")
+        assert await seen.focused() == "BODY"  # the page opened it by itself
+        box = await seen.panel.bounding_box()
+        assert box is not None and box["x"] == 20
+        await seen.button("Menu").click()
+        await seen.button("End chat").click()
+        await expect(seen.panel.get_by_role("group", name="End this chat?")).to_be_visible()

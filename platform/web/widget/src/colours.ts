@@ -6,7 +6,7 @@ export interface SiteColours {
   glyph: string;
 }
 
-const INK = "#211e1a";
+const INK = "#000000"; // not quite black would not do on every colour
 const PAPER = "#ffffff";
 const READABLE = 4.5;
 const VISIBLE = 3;

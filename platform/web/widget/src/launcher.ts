@@ -11,6 +11,7 @@ export class Launcher {
   readonly button: HTMLButtonElement;
   readonly #path: SVGPathElement;
   readonly #count: HTMLSpanElement;
+  readonly #words: HTMLSpanElement;
 
   constructor(place: HTMLElement) {
     const svg = document.createElementNS(SVG, "svg");
@@ -24,15 +25,24 @@ export class Launcher {
     this.button = document.createElement("button");
     this.button.type = "button";
     this.button.className = "launcher";
-    this.button.append(svg, this.#count);
+    this.#words = document.createElement("span");
+    this.#words.className = "launcher-words";
+    this.#words.dir = "auto";
+    this.button.append(svg, this.#words, this.#count);
     this.open(false);
     place.append(this.button);
   }
 
-  /** Its name for those who do not see it. */
+  /** Its name for those who do not see it: the site's words, where it has some, and what it does. */
   label(text: string): void {
-    this.button.setAttribute("aria-label", text);
-    this.button.title = "";
+    const words = this.#words.textContent;
+    this.button.setAttribute("aria-label", words ? `${words} – ${text}` : text);
+  }
+
+  /** The site's words beside the bell. */
+  words(words: string): void {
+    this.#words.textContent = words;
+    this.button.classList.toggle("has-words", words !== "");
   }
 
   open(open: boolean): void {

@@ -104,7 +104,8 @@ function load(own: HTMLScriptElement): void {
     languages = info.languages;
     dress.site(info);
     const launcher = new Launcher(wrapper);
-    launcher.label(info.launcher.label || launcherWords(language()).open);
+    launcher.words(info.launcher.label);
+    launcher.label(launcherWords(language()).open);
     frame = { desk, siteKey, root, wrapper, launcher, dress, keep, locale, site, emit: (name, event) => { host.emit(name, event); } };
     const lastTheme = early.findLast((call) => call[0] === "setTheme");
     if (lastTheme) dress.host(lastTheme[1]);

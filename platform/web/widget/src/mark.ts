@@ -14,6 +14,7 @@ export function tellLauncher({ frame: { launcher }, session, texts, isOpen, site
   const position = ownCase.value?.status === "waiting" ? ownCase.value.position : undefined;
   const open = isOpen.value;
   launcher.open(open);
+  launcher.words(site.value.launcher.label);
   if (open) {
     launcher.mark("", false);
     launcher.label(texts.t("closeChat"));
@@ -26,6 +27,6 @@ export function tellLauncher({ frame: { launcher }, session, texts, isOpen, site
     launcher.label(texts.t("openUnread", { n: count }));
   } else {
     launcher.mark("", false);
-    launcher.label(site.value.launcher.label || launcherWords(language).open);
+    launcher.label(launcherWords(language).open);
   }
 }
