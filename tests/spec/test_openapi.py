@@ -33,6 +33,7 @@ BEYOND_THE_SCHEMA = (
     "list_drafts", "put_draft", "create_label", "change_label", "label_case",
     "create_view", "change_view", "create_snippet", "change_snippet", "list_mentions", "introduce",
     "create_site", "change_site", "create_person", "change_person", "create_team", "rename_team", "list_people",
+    "get_board",
 )  # fmt: skip
 # What ends what the others need comes after them.
 LAST = (

@@ -25,6 +25,7 @@ from deskbell.errors import Conflict, Forbidden, Invalid, NotFound, Precondition
 from deskbell.ids import CaseId, MessageId, RoomId, TenantId, UserId, is_id, new_id
 from deskbell.model import case_rules, ownership
 from deskbell.model.case_rules import Step, Targets
+from deskbell.model.policy import Policy
 from deskbell.model.records import (
     Actor,
     Case,
@@ -347,6 +348,12 @@ async def due_in(change: Change, room_id: RoomId, after_s: int | None) -> None:
     )
 
 
+async def closed_in(change: Change, room_id: RoomId, policy: Policy) -> None:
+    """A locked room was closed: its text is due as the policy says, unless that was fixed when it was opened."""
+    if policy.delete_after_s is None:
+        await due_in(change, room_id, policy.retention_s)
+
+
 # in the hands of agents
 
 
@@ -624,6 +631,51 @@ async def reopen(ports: Ports, actor: Actor, case_id: CaseId) -> Case:
             fresh, actor.id, now=_moment(change), answer_within_s=ports.settings.support.agent_silent_s
         )
         return await _hand_to(ports, change, change.rooms[found.room], taken, actor.public(), system, what="reopened")
+
+
+async def merge(ports: Ports, actor: Actor, case_id: CaseId, into: CaseId) -> Case:
+    """Have a case, and its conversation, go on as another one of the same visitor.
+
+    Its room is closed and says where it goes on; what was said stays where it was said. Doing it again changes nothing.
+
+    Raises:
+        NotFound: One of them is not there, or not theirs to see.
+        Conflict: They are of two visitors, or one and the same.
+        Gone: One of them is over.
+    """
+    found, other = await find(ports, actor, case_id), await find(ports, actor, into)
+    if found.merged_into == other.id:
+        return found
+    system = await system_user(ports, actor.tenant)
+    async with ports.journal.change(actor.tenant, found.room, other.room) as change:
+        place, case = await _place_and_case(ports, change, actor, found.room, case_id)
+        target, kept = await _place_and_case(ports, change, actor, other.room, into)
+        if place.room.customer is None or place.room.customer != target.room.customer:
+            # What one visitor wrote is not for another to read.
+            raise Conflict("These are conversations of two visitors.")
+        over, after = case_rules.merged(case, kept)
+        await say_event(
+            change, found.room, system, "case_merged", "This goes on in your other conversation.", room=other.room
+        )
+        await say_event(
+            change, other.room, system, "case_merged_here", "Your other conversation goes on here.", room=found.room
+        )
+        change.put_room(
+            replace(
+                ownership.to_nobody(change.rooms[found.room]),
+                case_id=None,
+                closed_at=place.room.closed_at or change.now_us,
+                redirect_to=other.room,
+            )
+        )
+        await closed_in(change, found.room, place.policy)
+        if after != kept:
+            await change.put_case(after, what="changed")
+        stored = await change.put_case(over, what="merged")
+        _tell_customer(change, place.room, frames.OwnCaseFrame(room=found.room, status="merged"))
+        for team in {case.team, kept.team}:
+            _tell_line_later(ports, actor.tenant, team)
+        return stored
 
 
 async def snooze(ports: Ports, actor: Actor, case_id: CaseId, until: datetime) -> Case:

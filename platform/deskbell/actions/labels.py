@@ -15,6 +15,7 @@ from deskbell.actions import access, cases
 from deskbell.actions.messages import checked_text
 from deskbell.errors import Conflict, Forbidden, Invalid, LimitReached, NotFound, PreconditionFailed, Unavailable
 from deskbell.ids import CaseId, LabelId, is_id, new_id
+from deskbell.model.case_rules import MAX_ON_A_CASE
 from deskbell.model.records import Actor, Case, Label
 from deskbell.ports import Ports
 from deskbell.store import cases as stored_cases
@@ -22,7 +23,6 @@ from deskbell.store import labels
 from deskbell.store.database import StoreError, StoreIntegrity
 
 MAX_LABELS = 500
-MAX_ON_A_CASE = 20
 MAX_NAME_BYTES = 240
 TAKEN = "There is a label of this name."
 

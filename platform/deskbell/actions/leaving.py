@@ -60,7 +60,7 @@ async def end(ports: Ports, actor: Actor, room_id: RoomId) -> Room:
             change.put_room(replace(await case_actions.to_bot_in(change, room_id, bot), case_id=None))
         await case_actions.say_event(change, room_id, system, "ended_by_visitor", ENDED, ask_rating=True)
         change.put_room(replace(change.rooms[room_id], closed_at=change.now_us))
-        await case_actions.due_in(change, room_id, place.policy.delete_after_s or place.policy.retention_s)
+        await case_actions.closed_in(change, room_id, place.policy)
         if case is not None:
             await _over(ports, change, case, what="ended")
         return change.rooms[room_id]

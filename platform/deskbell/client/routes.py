@@ -219,6 +219,15 @@ class Routes:
         """Return a case; ``to`` is ``queue`` or ``bot``."""
         return await self._case(case, "return", {"to": to})
 
+    async def merge(self, case: str, into: str) -> CaseEntry:
+        """Have a case go on as another one of the same visitor."""
+        return await self._case(case, "merge", {"into": into})
+
+    async def board(self) -> dict[str, Any]:
+        """How the counter stands, and what the day was like. Supervisors."""
+        found: dict[str, Any] = _as(await self.rest("GET", "/board"), dict[str, Any])
+        return found
+
     async def resolve(self, case: str) -> CaseEntry:
         return await self._case(case, "resolve", {})
 

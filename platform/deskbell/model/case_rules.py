@@ -22,6 +22,7 @@ OVER = ("resolved", "merged")
 # The line that is everybody's: where a case goes that its own team left waiting. No team can have this name.
 EVERY_TEAM = "*"
 MIN_WAITS = 5
+MAX_ON_A_CASE = 20  # labels
 
 
 @dataclass(frozen=True)
@@ -129,6 +130,30 @@ def resolved(case: Case, *, now: datetime) -> Case:
     return replace(
         case, status="resolved", resolved_at=now, deadline_at=None, waiting_since=None, snoozed_until=None, step=0
     )
+
+
+def merged(case: Case, into: Case) -> tuple[Case, Case]:
+    """Two cases of one visitor as one: the first is over, the other has what was more pressing of both.
+
+    Raises:
+        Conflict: A case is not merged into itself.
+        Gone: One of them is over.
+    """
+    if case.id == into.id:
+        raise Conflict("This is the same case.")
+    _not_over(case)
+    _not_over(into)
+    since = [at for at in (into.waiting_since, case.waiting_since) if at is not None]
+    kept = replace(
+        into,
+        priority=max(case.priority, into.priority),
+        labels=list(dict.fromkeys([*into.labels, *case.labels]))[:MAX_ON_A_CASE],
+        waiting_since=min(since) if into.waiting_since is not None else None,
+    )
+    over = replace(
+        case, status="merged", merged_into=into.id, deadline_at=None, waiting_since=None, snoozed_until=None, step=0
+    )
+    return over, kept
 
 
 def snoozed(case: Case, *, until: datetime, now: datetime) -> Case:

@@ -13,7 +13,19 @@ from deskbell.errors import AlreadyClaimed, Conflict, Forbidden, Gone, Invalid, 
 from deskbell.ids import CaseId
 from deskbell.model.records import Case, CaseEntry, CaseFilter, CaseSort, CaseView
 from deskbell.server.edge import Edge
-from deskbell.server.rest.bodies import AnyUser, Body, Items, Listed, Nothing, OneLabel, Seq, Text, cursor, read_cursor
+from deskbell.server.rest.bodies import (
+    AnyCase,
+    AnyUser,
+    Body,
+    Items,
+    Listed,
+    Nothing,
+    OneLabel,
+    Seq,
+    Text,
+    cursor,
+    read_cursor,
+)
 from deskbell.server.rest.conditions import IF_MATCH, PROMISED
 from deskbell.server.rest.routes import Ask, Routes
 
@@ -57,6 +69,10 @@ class Transfer(Body, frozen=True):
 
 class Return(Body, frozen=True):
     to: Literal["queue", "bot"]
+
+
+class Merge(Body, frozen=True):
+    into: AnyCase
 
 
 class Snooze(Body, frozen=True):
@@ -143,6 +159,11 @@ def blueprint(edge: Edge) -> Blueprint:
     async def reopen(ask: Ask, case_id: CaseId) -> CaseEntry:
         """Take a resolved case up again."""
         return await shown(ask, await cases.reopen(ports, ask.actor, case_id))
+
+    @routes.post("/cases/<case_id>/merge", CaseEntry, body=Merge, refuses=[Conflict, Gone])
+    async def merge(ask: Ask, case_id: CaseId) -> CaseEntry:
+        """Have a case go on as another one of the same visitor; its conversation is closed and says where."""
+        return await shown(ask, await cases.merge(ports, ask.actor, case_id, ask.body.into))
 
     @routes.post("/cases/<case_id>/snooze", CaseEntry, body=Snooze, refuses=[Conflict, Gone])
     async def snooze(ask: Ask, case_id: CaseId) -> CaseEntry:
