@@ -156,7 +156,8 @@ export class Connection {
       case "welcome": {
         const again = this.#again;
         this.#again = true;
-        this.#caller.tell({ name: "live", event: { user: frame.user, connection: frame.connection, again, serverTime: frame.server_time } });
+        const { user, connection, limits, server_time: serverTime } = frame;
+        this.#caller.tell({ name: "live", event: { user, connection, again, limits, serverTime } });
         this.#caller.welcomed();
         this.#keepToken(0);
         break;

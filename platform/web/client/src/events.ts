@@ -5,14 +5,14 @@
  */
 
 import type { DeskbellError } from "./errors.ts";
-import type { Ack, CaseEntry, DraftFrame, Message, Notice, OwnCaseFrame, Participant, Presence, PublicUser, RoomState, Viewing } from "./generated.ts";
+import type { Ack, CaseEntry, DraftFrame, Limits, Message, Notice, OwnCaseFrame, Participant, Presence, PublicUser, RoomState, Viewing } from "./generated.ts";
 import type { InboxEntry } from "./inbox.ts";
 
 export interface Events {
   /** A socket is being opened; `attempt` counts from 1 since the last one that stayed. */
   connecting: { attempt: number };
   /** The server has said welcome, at `serverTime` by its clock; `again`: there was a connection before. */
-  live: { user: PublicUser; connection: string; again: boolean; serverTime: string };
+  live: { user: PublicUser; connection: string; limits: Limits; again: boolean; serverTime: string };
   /** The socket is gone, the next attempt starts in `inMs`. `code` is 1006 where none was given. */
   reconnecting: { inMs: number; code: number; reason: string };
   /** It is over; the client does not come back by itself. No `error`: it was closed here. */

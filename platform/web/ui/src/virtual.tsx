@@ -62,6 +62,7 @@ const AROUND = 1;
 export class Virtual<Row> extends Component<VirtualProps<Row>> implements VirtualList {
   readonly atEnd: Signal<boolean> = signal(true);
   readonly #box = createRef<HTMLDivElement>();
+  readonly #edges = [createRef<HTMLDivElement>(), createRef<HTMLDivElement>()] as const; // above the first row, below the last
   readonly #heights: Heights<Row>;
   readonly #drawn = new Map<string, HTMLElement>();
   #observer: ResizeObserver | undefined;
@@ -84,7 +85,7 @@ export class Virtual<Row> extends Component<VirtualProps<Row>> implements Virtua
     this.#observer = new ResizeObserver(() => {
       this.#settle();
     });
-    if (this.element) this.#observer.observe(this.element);
+    for (const { current } of [this.#box, ...this.#edges]) if (current) this.#observer.observe(current);
     this.#settle();
     this.props.hold?.(this);
   }
@@ -168,9 +169,9 @@ export class Virtual<Row> extends Component<VirtualProps<Row>> implements Virtua
         onFocusIn={this.#focusMoved}
         onFocusOut={this.#focusMoved}
       >
-        {before}
+        <div ref={this.#edges[0]}>{before}</div>
         {parts}
-        {after}
+        <div ref={this.#edges[1]}>{after}</div>
       </div>
     );
   }

@@ -1,6 +1,6 @@
 import type { Message } from "@deskbell/client";
 import { expect, test } from "vitest";
-import { past, present, reached, type Row } from "../src/timeline.ts";
+import { past, present, reached, type Row, settled } from "../src/timeline.ts";
 
 const base = new Date(2026, 10, 20, 10).getTime();
 
@@ -93,4 +93,17 @@ test("one's own message is seen when somebody else has read that far", () => {
   expect(reached(message, new Map([["me", [9, 9]]]))).toBe("sent");
   expect(reached(message, new Map([["bot", [4, 5]]]))).toBe("delivered");
   expect(reached(message, new Map([["bot", [4, 5]], ["ana", [5, 5]]]))).toBe("seen");
+});
+
+test("rows about which nothing has changed are the same objects again", () => {
+  const messages = [said(1, "bot"), told(2, "x"), told(3, "y"), said(4, "me"), said(5, "me")];
+  const before = past(messages, { me: "me" });
+  const again = settled(before, past(messages, { me: "me" }));
+  expect(again.every((row, at) => row === before[at])).toBe(true);
+  const edited = settled(before, past([...messages.slice(0, 4), { ...said(5, "me"), content: "other" }, said(6, "me")], { me: "me" }));
+  expect(edited.map((row) => before.includes(row))).toEqual([true, true, true, true, false, false]);
+  const unsent = (state: "sending" | "delayed"): Row[] => present({ past: [], unsent: [{ clientId: "c", content: "x", state }], writing: new Map() });
+  const sending = unsent("sending");
+  expect(settled(sending, unsent("sending"))[0]).toBe(sending[0]);
+  expect(settled(sending, unsent("delayed"))[0]).not.toBe(sending[0]);
 });

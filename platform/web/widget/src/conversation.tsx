@@ -1,16 +1,22 @@
-/** The conversation: everything between the counter line and the panel's bottom. */
+/** The conversation: everything between the counter line and the panel's bottom. It is fetched while the panel opens. */
 
 import type { JSX } from "preact";
+import { Composer } from "./composer.tsx";
+import { conversationStyles } from "./conversation.styles.ts";
+import { NewChat } from "./ending.tsx";
 import type { Session } from "./session.ts";
+import { adopt } from "./sheets.ts";
+import { talkOf } from "./talk.ts";
+import { Thread } from "./thread.tsx";
+
+for (const css of conversationStyles) adopt(css);
 
 export function Conversation({ session }: { session: Session }): JSX.Element {
+  const talk = talkOf(session);
   return (
-    <ol>
-      {session.watched()?.ordered().map((message) => (
-        <li key={message.id} dir="auto">
-          {message.content}
-        </li>
-      ))}
-    </ol>
+    <section class="conversation" aria-label={session.texts.t("conversation")}>
+      <Thread talk={talk} />
+      {session.owner.value === "closed" ? <NewChat session={session} /> : <Composer talk={talk} />}
+    </section>
   );
 }

@@ -3,16 +3,18 @@
  * when it opens and back where it was when it closes; Esc closes it. No key pressed in it reaches the page.
  */
 
-import type { JSX } from "preact";
+import type { FunctionComponent, JSX } from "preact";
 import { useLayoutEffect, useRef } from "preact/hooks";
 import { allowed } from "./bell.ts";
-import { Conversation } from "./conversation.tsx";
 import { Header } from "./header.tsx";
 import { Home } from "./home.tsx";
 import { lazy } from "./lazy.tsx";
+import type { Session } from "./session.ts";
 import { Strip } from "./strip.tsx";
 import type { Widget } from "./widget.ts";
 
+const fetchConversation = async (): Promise<FunctionComponent<{ session: Session }>> => (await import("./conversation.tsx")).Conversation;
+const Conversation = lazy(fetchConversation);
 const Prechat = lazy<{ widget: Widget }>(async () => (await import("./forms.tsx")).Prechat);
 const Offline = lazy<{ widget: Widget }>(async () => (await import("./forms.tsx")).Offline);
 

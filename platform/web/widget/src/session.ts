@@ -45,6 +45,8 @@ export class Session {
   readonly client: Client;
   readonly texts: Texts<Key>;
   readonly site: ReadonlySignal<SiteInfo | undefined>;
+  /** The desk's address, without `/api/v1`. */
+  readonly desk: string;
   readonly keep: Keep;
   /** Whether the conversation can be seen now. */
   readonly shown: ReadonlySignal<boolean>;
@@ -59,6 +61,8 @@ export class Session {
   readonly over: Signal<boolean> = signal(false);
   /** Something the visitor asked for did not work: a sentence for them. */
   readonly trouble: Signal<string | undefined> = signal();
+  /** The longest text the server takes; as it says at the welcome. */
+  readonly maxBytes: Signal<number> = signal(16_384);
   /** What is written and not sent; it outlives the page. */
   readonly draft: Signal<string>;
   readonly owner: ReadonlySignal<OwnerKind>;
@@ -85,6 +89,7 @@ export class Session {
     this.texts = texts;
     this.site = site;
     this.shown = shown;
+    this.desk = desk;
     this.keep = keep;
     this.draft = signal(keep.get("draft") ?? "");
     this.owner = computed(() => {
@@ -230,8 +235,9 @@ export class Session {
         this.beat.value++;
       });
     }
-    on("live", ({ user, again }) => {
+    on("live", ({ user, limits, again }) => {
       this.me.value = user;
+      this.maxBytes.value = limits.text_bytes;
       this.online.value = "live";
       const room = this.room.peek();
       if (again && room !== undefined) void this.#askCase(room);

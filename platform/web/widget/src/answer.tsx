@@ -1,0 +1,84 @@
+/** What stands under an answer of the assistant: its sources, folded, and how it was. */
+
+import type { JSX } from "preact";
+import { useId } from "preact/hooks";
+import { useSignal } from "@preact/signals";
+import { book, down, downThumb, up, upThumb } from "@deskbell/ui/drawings.ts";
+import { Icon } from "@deskbell/ui/icon.tsx";
+import { webAddress } from "@deskbell/ui/markup.ts";
+import type { Message } from "@deskbell/client";
+import type { Talk } from "./talk.ts";
+
+export const HELPED = "👍";
+export const DID_NOT_HELP = "👎";
+const MOST = 12;
+
+interface Source {
+  title: string;
+  href: string | undefined;
+}
+
+/** The sources of a message, whoever wrote them there: text, and an address only where it is one of the web. */
+export function sourcesOf({ metadata }: Message): Source[] {
+  const found = metadata["sources"];
+  if (!Array.isArray(found)) return [];
+  return found.slice(0, MOST).map((one: unknown): Source => {
+    const source = (typeof one === "object" && one !== null ? one : { title: one }) as Record<string, unknown>;
+    const path = text(source["url"]) || text(source["path"]);
+    const anchor = text(source["anchor"]);
+    const href = webAddress(anchor && !path.includes("#") ? `${path}#${encodeURIComponent(anchor)}` : path);
+    return { title: (text(source["title"]) || path || "?").slice(0, 200), href };
+  });
+}
+
+function text(value: unknown): string {
+  return typeof value === "string" ? value : "";
+}
+
+export function AnswerFoot({ message, talk }: { message: Message; talk: Talk }): JSX.Element | null {
+  const { texts } = talk.session;
+  const open = useSignal(false);
+  const id = useId();
+  const sources = sourcesOf(message);
+  const isAnswer = typeof message.metadata["turn"] === "string";
+  if (!isAnswer && sources.length === 0) return null;
+  return (
+    <>
+      {open.value && (
+        <ol class="sources" id={id}>
+          {sources.map(({ title, href }, at) => (
+            <li>
+              <span class="n" aria-hidden="true">{at + 1}</span>
+              {href === undefined ? <span dir="auto">{title}</span> : <a href={href} target="_blank" rel="noopener noreferrer nofollow" dir="auto">{title}</a>}
+            </li>
+          ))}
+        </ol>
+      )}
+      <div class="under">
+        {sources.length > 0 && (
+          <button type="button" class="mini" aria-expanded={open.value} aria-controls={id} onClick={() => { open.value = !open.value; }}>
+            <Icon of={book} size={13} /> {texts.t("sources", { n: sources.length })} <Icon of={open.value ? up : down} size={13} />
+          </button>
+        )}
+        {isAnswer && <Thumbs message={message} talk={talk} />}
+      </div>
+    </>
+  );
+}
+
+function Thumbs({ message, talk }: { message: Message; talk: Talk }): JSX.Element {
+  const { texts } = talk.session;
+  const helped = talk.reacted(message, HELPED);
+  const not = talk.reacted(message, DID_NOT_HELP);
+  return (
+    <>
+      <span class="push" role="status">{(helped || not) && texts.t("thanked")}</span>
+      <button type="button" class="mini" aria-pressed={helped} aria-label={texts.t("helped")} onClick={() => void talk.thumb(message, HELPED, DID_NOT_HELP)}>
+        <Icon of={upThumb} size={16} />
+      </button>
+      <button type="button" class="mini" aria-pressed={not} aria-label={texts.t("didNotHelp")} onClick={() => void talk.thumb(message, DID_NOT_HELP, HELPED)}>
+        <Icon of={downThumb} size={16} />
+      </button>
+    </>
+  );
+}

@@ -1,0 +1,45 @@
+/** Texts that are neither stored nor in the outbox: refused ones, and those that wait for a check. They outlive the page. */
+
+import type { Unsent } from "@deskbell/ui/timeline.ts";
+import type { Keep } from "./keep.ts";
+
+const MOST = 20;
+
+export class Aside {
+  readonly #keep: Keep;
+
+  constructor(keep: Keep) {
+    this.#keep = keep;
+  }
+
+  of(room: string): Unsent[] {
+    try {
+      const kept: unknown = JSON.parse(this.#keep.get(`aside/${room}`) ?? "[]");
+      return Array.isArray(kept) ? kept.filter(isUnsent) : [];
+    } catch {
+      return []; // written by another version
+    }
+  }
+
+  put(room: string, unsent: Unsent): void {
+    const others = this.of(room).filter(({ clientId }) => clientId !== unsent.clientId);
+    this.#write(room, [...others, unsent].slice(-MOST));
+  }
+
+  take(room: string | undefined, clientId: string): void {
+    if (room === undefined) return;
+    const before = this.of(room);
+    const after = before.filter((one) => one.clientId !== clientId);
+    if (after.length < before.length) this.#write(room, after);
+  }
+
+  #write(room: string, all: Unsent[]): void {
+    if (all.length > 0) this.#keep.set(`aside/${room}`, JSON.stringify(all));
+    else this.#keep.remove(`aside/${room}`);
+  }
+}
+
+function isUnsent(value: unknown): value is Unsent {
+  const one = value as Partial<Unsent> | null;
+  return typeof one?.clientId === "string" && typeof one.content === "string" && (one.state === "held" || one.state === "failed");
+}

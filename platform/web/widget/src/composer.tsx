@@ -1,0 +1,180 @@
+/**
+ * Where one writes. Enter sends, Shift+Enter begins a line, and a word that an input method is still building is
+ * left alone. It is never locked: what is written offline is sent later, and what is refused comes back.
+ */
+
+import type { JSX } from "preact";
+import { useLayoutEffect, useRef } from "preact/hooks";
+import { useSignal } from "@preact/signals";
+import { send, smile, x } from "@deskbell/ui/drawings.ts";
+import { Icon } from "@deskbell/ui/icon.tsx";
+import { Emoji } from "./emoji.tsx";
+import { isolated } from "./events.ts";
+import { nameOf } from "./message.tsx";
+import type { Session } from "./session.ts";
+import type { Talk } from "./talk.ts";
+import { reason } from "./unsent.tsx";
+
+/** From here on what is left is said. */
+const NEAR_BYTES = 1_500;
+
+export function Composer({ talk }: { talk: Talk }): JSX.Element {
+  const { session } = talk;
+  const { texts } = session;
+  const field = useRef<HTMLTextAreaElement>(null);
+  const composing = useRef(false);
+  const emoji = useSignal(false);
+  const busy = useSignal(false);
+  const editing = talk.editing.value;
+  const text = editing ? talk.editText : session.draft;
+  const left = session.maxBytes.value - bytes(text.value);
+  const ready = text.value.trim() !== "" && left >= 0 && !busy.value;
+
+  useLayoutEffect(() => {
+    const element = field.current;
+    if (!element) return;
+    element.style.height = "auto";
+    element.style.height = `${element.scrollHeight}px`;
+  }, [text.value]);
+  useLayoutEffect(() => {
+    if (editing || talk.replyTo.value) field.current?.focus();
+  }, [editing, talk.replyTo.value]);
+
+  useLayoutEffect(() => {
+    // The panel took the focus because there was no field yet.
+    const root = field.current?.getRootNode() as Document | ShadowRoot | undefined;
+    if (root?.activeElement?.matches(".panel")) field.current?.focus();
+  }, []);
+
+  const submit = async (): Promise<void> => {
+    if (!ready) return;
+    if (editing) {
+      await talk.saveEdit();
+      return;
+    }
+    const content = text.value.trim();
+    busy.value = true;
+    try {
+      // Without a conversation there is no outbox yet: the text stays here until there is one.
+      if (session.room.value === undefined) await session.begin();
+      text.value = "";
+      await talk.send(content);
+    } catch {
+      talk.outgoing.note.value = { is: "refused", why: { code: "" } };
+      if (text.value === "") text.value = content;
+    } finally {
+      busy.value = false;
+    }
+  };
+  const keys = (event: KeyboardEvent): void => {
+    // Some browsers report the Enter that ends a composition after its end.
+    if (event.isComposing || composing.current) return;
+    if (event.key === "Enter" && !event.shiftKey) {
+      event.preventDefault();
+      void submit();
+    } else if (event.key === "Escape" && (editing || talk.replyTo.value)) {
+      event.preventDefault();
+      event.stopPropagation();
+      talk.editing.value = talk.replyTo.value = undefined;
+    }
+  };
+  const insert = (piece: string): void => {
+    const element = field.current;
+    const at = element?.selectionStart ?? text.value.length;
+    text.value = text.value.slice(0, at) + piece + text.value.slice(element?.selectionEnd ?? at);
+    emoji.value = false;
+    element?.focus();
+    requestAnimationFrame(() => element?.setSelectionRange(at + piece.length, at + piece.length));
+  };
+  return (
+    <div class="foot">
+      <Note talk={talk} />
+      <About talk={talk} />
+      {emoji.value && <Emoji label={texts.t("emoji")} onPick={insert} onLeave={() => { emoji.value = false; field.current?.focus(); }} />}
+      <form
+        class="composer"
+        onSubmit={(event) => {
+          event.preventDefault();
+          void submit();
+        }}
+      >
+        <button type="button" class="icon-btn" aria-label={texts.t("emoji")} aria-expanded={emoji.value} onClick={() => { emoji.value = !emoji.value; }}>
+          <Icon of={smile} />
+        </button>
+        <textarea
+          ref={field}
+          rows={1}
+          dir="auto"
+          data-focus
+          enterkeyhint="send"
+          aria-label={texts.t("write")}
+          aria-describedby="deskbell-left"
+          aria-invalid={left < 0}
+          placeholder={placeholder(session)}
+          value={text.value}
+          onInput={(event) => {
+            text.value = event.currentTarget.value;
+            if (!editing) talk.type();
+          }}
+          onBlur={() => { talk.stopTyping(); }}
+          onKeyDown={keys}
+          onCompositionStart={() => { composing.current = true; }}
+          onCompositionEnd={() => setTimeout(() => { composing.current = false; })}
+        />
+        <button type="submit" class="send" aria-label={texts.t(editing ? "save" : "send")} aria-disabled={!ready}>
+          <Icon of={send} />
+        </button>
+      </form>
+      <p class={left < 0 ? "left bad" : "left"} id="deskbell-left" role="status">
+        {left < NEAR_BYTES && (left < 0 ? texts.t("tooLong", { n: -left }) : texts.t("charsLeft", { n: left }))}
+      </p>
+    </div>
+  );
+}
+
+/** What one is to know before the next message. */
+function Note({ talk }: { talk: Talk }): JSX.Element {
+  const { session } = talk;
+  const { texts } = session;
+  const now = talk.outgoing.note.value;
+  return (
+    <p class={now?.is === "slow" ? "note" : "note bad"} role="alert">
+      {now?.is === "slow" ? texts.t("slowDown") : now && reason(now.why, session)}
+    </p>
+  );
+}
+
+/** What is written here: an answer to something, or other words for something. */
+function About({ talk }: { talk: Talk }): JSX.Element | null {
+  const { session } = talk;
+  const { texts } = session;
+  const message = talk.editing.value ?? talk.replyTo.value;
+  if (!message) return null;
+  const mine = message.sender.id === session.me.value?.id;
+  const name = isolated(mine ? texts.t("speakerYou") : nameOf(message, session));
+  return (
+    <div class="about">
+      <p>
+        <b>{talk.editing.value ? texts.t("editing") : texts.t("replyingTo", { name })}</b> <span dir="auto">{message.content.slice(0, 140)}</span>
+      </p>
+      <button type="button" class="icon-btn" aria-label={texts.t("cancel")} onClick={() => { talk.editing.value = talk.replyTo.value = undefined; }}>
+        <Icon of={x} size={16} />
+      </button>
+    </div>
+  );
+}
+
+function placeholder(session: Session): string {
+  const { texts } = session;
+  if (session.room.value !== undefined && session.online.value !== "live" && session.online.value !== "connecting") return texts.t("writeOffline");
+  const name = session.person.value?.name;
+  if (session.owner.value === "person" && name) return texts.t("writeTo", { name: isolated(name) });
+  return texts.t(session.owner.value === "waiting" ? "writeWaiting" : "write");
+}
+
+const encoder = new TextEncoder();
+
+function bytes(text: string): number {
+  // Nothing short can be near the limit.
+  return text.length < 4000 ? text.length : encoder.encode(text).length;
+}

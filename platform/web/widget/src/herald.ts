@@ -1,0 +1,68 @@
+/**
+ * What a screen reader is told: each message of others once and whole, when it is stored, never while it is being
+ * written; and the place in line, at most once a minute.
+ */
+
+import { effect, type Signal, signal } from "@preact/signals";
+import type { Message } from "@deskbell/client";
+import { eventLine, isSpoken } from "./events.ts";
+import type { Session } from "./session.ts";
+import { placeLine } from "./waiting.tsx";
+
+const KEPT = 4;
+const LONGEST = 600;
+const PLACE_EVERY_MS = 60_000;
+
+export interface Announced {
+  id: number;
+  text: string;
+}
+
+export class Herald {
+  readonly announced: Signal<readonly Announced[]> = signal([]);
+  readonly #session: Session;
+  #number = 0;
+  #place: { text: string; at: number } | undefined;
+  #later: ReturnType<typeof setTimeout> | undefined;
+
+  constructor(session: Session) {
+    this.#session = session;
+    effect(() => {
+      const waiting = session.owner.value === "waiting" && session.shown.value;
+      this.#placeIs(waiting ? placeLine(session) : undefined);
+    });
+  }
+
+  message(message: Message): void {
+    const { texts } = this.#session;
+    if (message.kind === "system" && !isSpoken(message)) {
+      this.#say(eventLine(message, this.#session));
+      return;
+    }
+    const name = message.kind === "system" || message.sender.kind === "bot" ? texts.t("speakerBot") : message.sender.name;
+    this.#say(texts.t("announced", { name, text: message.content }));
+  }
+
+  #placeIs(text: string | undefined): void {
+    clearTimeout(this.#later);
+    if (text === undefined) {
+      this.#place = undefined;
+      return;
+    }
+    if (text === this.#place?.text) return;
+    const due = (this.#place?.at ?? -Infinity) + PLACE_EVERY_MS - Date.now();
+    if (due > 0) {
+      this.#later = setTimeout(() => {
+        this.#placeIs(text);
+      }, due);
+      return;
+    }
+    this.#place = { text, at: Date.now() };
+    this.#say(text);
+  }
+
+  #say(text: string): void {
+    const short = text.length > LONGEST ? `${text.slice(0, LONGEST)}…` : text;
+    this.announced.value = [...this.announced.peek().slice(1 - KEPT), { id: ++this.#number, text: short }];
+  }
+}

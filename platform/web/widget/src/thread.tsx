@@ -1,0 +1,135 @@
+/** The log: rows by day and speaker, older ones fetched when one scrolls up, and what stands below the last. */
+
+import type { JSX } from "preact";
+import { useCallback } from "preact/hooks";
+import { down } from "@deskbell/ui/drawings.ts";
+import { Icon } from "@deskbell/ui/icon.tsx";
+import { day } from "@deskbell/ui/times.ts";
+import type { EventsRow, Row } from "@deskbell/ui/timeline.ts";
+import { Virtual, type VirtualList } from "@deskbell/ui/virtual.tsx";
+import { Choices } from "./choices.tsx";
+import { Ending } from "./ending.tsx";
+import { eventLine } from "./events.ts";
+import { MessageRow, StreamingRow } from "./message.tsx";
+import type { Session } from "./session.ts";
+import type { Talk } from "./talk.ts";
+import { Typing } from "./typing.tsx";
+import { UnsentRow } from "./unsent.tsx";
+import { Waiting } from "./waiting.tsx";
+
+export function Thread({ talk }: { talk: Talk }): JSX.Element {
+  const { session } = talk;
+  const { texts } = session;
+  const draw = useCallback((row: Row) => <Drawn row={row} talk={talk} />, [talk]);
+  const hold = useCallback((list: VirtualList | null) => {
+    talk.list.value = list;
+  }, [talk]);
+  return (
+    <div class="thread">
+      <Virtual
+        class="log"
+        role="log"
+        label={texts.t("log")}
+        rows={talk.rows.value}
+        keyOf={keyOf}
+        estimate={estimate}
+        draw={draw}
+        hold={hold}
+        onStart={() => void talk.older()}
+        before={<p class="earlier">{talk.loadingOlder.value && texts.t("loadingEarlier")}</p>}
+        after={<Below talk={talk} />}
+      />
+      <ToLatest talk={talk} />
+      <div class="unseen" aria-live="polite">
+        {talk.herald.announced.value.map(({ id, text }) => (
+          <p key={id} dir="auto">{text}</p>
+        ))}
+      </div>
+    </div>
+  );
+}
+
+/** What stands below the last row. */
+function Below({ talk }: { talk: Talk }): JSX.Element {
+  const { session } = talk;
+  const owner = session.owner.value;
+  return (
+    <div class="below">
+      <Choices talk={talk} />
+      <Typing talk={talk} />
+      <Waiting session={session} />
+      {owner === "closed" && <Ending session={session} />}
+    </div>
+  );
+}
+
+function keyOf(row: Row): string {
+  return row.key;
+}
+
+/** About how high a row will be, before it is drawn. */
+function estimate(row: Row): number {
+  switch (row.is) {
+    case "message":
+      return 50 + Math.ceil(row.message.content.length / 34) * 22 + (row.first ? 24 : 0);
+    case "unsent":
+      return 70 + Math.ceil(row.unsent.content.length / 34) * 22;
+    case "events":
+      return 28 * row.messages.length;
+    default:
+      return 36;
+  }
+}
+
+function Drawn({ row, talk }: { row: Row; talk: Talk }): JSX.Element {
+  const { session } = talk;
+  const { texts } = session;
+  switch (row.is) {
+    case "message":
+      return <MessageRow row={row} talk={talk} />;
+    case "streaming":
+      return <StreamingRow row={row} talk={talk} />;
+    case "unsent":
+      return <UnsentRow row={row} talk={talk} />;
+    case "events":
+      return <Events row={row} session={session} />;
+    case "new":
+      return <p class="new-line"><span>{texts.t("newSince", { n: row.count })}</span></p>;
+    case "day":
+      return <p class="day"><time dateTime={row.at}>{day(row.at, texts.language.value)}</time></p>;
+  }
+}
+
+/** What the platform said, one line each; of a long run the last three and a button. */
+function Events({ row, session }: { row: EventsRow; session: Session }): JSX.Element {
+  return (
+    <div class="events">
+      {row.messages.map((message) => (
+        <p class="event" key={message.id} dir="auto">
+          {eventLine(message, session)}
+        </p>
+      ))}
+    </div>
+  );
+}
+
+/** Back to the end, with how much has come there meanwhile. */
+function ToLatest({ talk }: { talk: Talk }): JSX.Element | null {
+  const list = talk.list.value;
+  if (!list || list.atEnd.value) return null;
+  const { texts } = talk.session;
+  const n = talk.attention.below.value;
+  return (
+    <button
+      type="button"
+      class="to-latest"
+      onClick={() => {
+        list.toEnd();
+        list.element?.focus({ preventScroll: true });
+      }}
+    >
+      <Icon of={down} size={16} />
+      {n > 0 ? texts.t("newMessages", { n }) : <span class="unseen">{texts.t("toLatest")}</span>}
+    </button>
+  );
+}

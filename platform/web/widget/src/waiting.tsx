@@ -1,0 +1,107 @@
+/** The card of somebody who waits for a person: which place, how long, and what can be done meanwhile. */
+
+import type { JSX } from "preact";
+import { useSignal } from "@preact/signals";
+import { bellRing, person } from "@deskbell/ui/drawings.ts";
+import { Icon } from "@deskbell/ui/icon.tsx";
+import { range } from "@deskbell/ui/times.ts";
+import type { Session } from "./session.ts";
+import { placeOf } from "./when.ts";
+
+/** So many who wait are drawn; of more, a number. */
+const DRAWN = 4;
+
+function placeTitle({ texts, ownCase }: Session): string {
+  const position = ownCase.value?.position;
+  if (typeof position !== "number" || position < 1) return texts.t("waitTitle");
+  return position === 1 ? texts.t("waitNext") : texts.t("waitPlace", { place: placeOf(position, texts.language.value) });
+}
+
+function waitLine({ texts, ownCase }: Session): string {
+  const wait = ownCase.value?.wait;
+  return wait ? texts.t("waitUsually", { range: range(wait[0], wait[1], texts.language.value) }) : texts.t("waitSoon");
+}
+
+/** Place and wait in one breath, for those who listen. */
+export function placeLine(session: Session): string {
+  return `${placeTitle(session)}. ${waitLine(session)}.`;
+}
+
+export function Waiting({ session }: { session: Session }): JSX.Element | null {
+  const { texts } = session;
+  const busy = useSignal(false);
+  const failed = useSignal(false);
+  const owner = session.owner.value;
+  const waits = owner === "waiting";
+  // Who kept the place is with the assistant, and still in line.
+  if (!waits && !(owner === "bot" && session.ownCase.value?.status === "waiting")) return null;
+  const act = (doing: () => Promise<void>): void => {
+    busy.value = true;
+    failed.value = false;
+    doing()
+      .catch(() => {
+        failed.value = true;
+      })
+      .finally(() => {
+        busy.value = false;
+      });
+  };
+  const leave = (
+    <button type="button" class="btn" disabled={busy.value} onClick={() => { act(() => session.leaveQueue()); }}>
+      {texts.t("leaveLine")}
+    </button>
+  );
+  const problem = failed.value && <p class="error" role="alert">{texts.t("waitFailed")}</p>;
+  if (!waits) {
+    return (
+      <div class="card bell kept" role="group" aria-label={texts.t("waitTitle")}>
+        <p><b>{placeTitle(session)}</b> {texts.t("waitKept")}</p>
+        {leave}
+        {problem}
+      </div>
+    );
+  }
+  return (
+    <div class="card bell" role="group" aria-label={texts.t("waitTitle")}>
+      <div class="wait-top">
+        <span class="wait-dome"><Icon of={bellRing} size={26} /></span>
+        <div>
+          <h3>{placeTitle(session)}</h3>
+          <p>{waitLine(session)}</p>
+        </div>
+      </div>
+      <Line session={session} />
+      <div class="btns">
+        <button type="button" class="btn ink" disabled={busy.value} onClick={() => { act(() => session.keepPlace()); }}>
+          {texts.t("askMeanwhile")}
+        </button>
+        {leave}
+      </div>
+      {problem}
+      <p class="promise">{texts.t("waitPromise")}</p>
+    </div>
+  );
+}
+
+/** Those before one, as a drawing: the card says it in words. */
+function Line({ session }: { session: Session }): JSX.Element | null {
+  const position = session.ownCase.value?.position;
+  if (typeof position !== "number" || position < 1) return null;
+  const before = Math.min(position - 1, DRAWN);
+  const more = position - 1 - before;
+  return (
+    <div class="line-up" aria-hidden="true">
+      <Icon of={person} size={16} />
+      {Array.from({ length: before }, (_, at) => (
+        <>
+          <span class="seg" />
+          <span class="pip" key={at} />
+        </>
+      ))}
+      {more > 0 && <span class="more-pips">+{more}</span>}
+      <span class="seg" />
+      <span class="pip you" />
+      <span>{session.texts.t("waitYou")}</span>
+    </div>
+  );
+}
