@@ -45,7 +45,7 @@ export function weigh(view: View, chunks: Rolldown.OutputChunk[], folder: string
     if (shown.length === 0) throw new Error(`${view.name} does not show ${place}: nothing of it was built`);
     shown.forEach(take);
   }
-  const isCatalog = (chunk: Rolldown.OutputChunk): boolean => sources.get(chunk)?.some((source) => source.includes("/texts/")) ?? false;
+  const isCatalog = (chunk: Rolldown.OutputChunk): boolean => sources.get(chunk)?.every((source) => source.includes("/texts/")) ?? false;
   const catalogs = chunks.filter((chunk) => !first.has(chunk) && isCatalog(chunk));
   const largest = catalogs.toSorted((one, other) => other.code.length - one.code.length)[0];
   if (largest) take(largest);

@@ -8,6 +8,7 @@ import { Icon } from "@deskbell/ui/icon.tsx";
 import { webAddress } from "@deskbell/ui/markup.ts";
 import type { Message } from "@deskbell/client";
 import type { Talk } from "./talk.ts";
+import { words } from "./words.ts";
 
 export const HELPED = "👍";
 export const DID_NOT_HELP = "👎";
@@ -36,7 +37,6 @@ function text(value: unknown): string {
 }
 
 export function AnswerFoot({ message, talk }: { message: Message; talk: Talk }): JSX.Element | null {
-  const { texts } = talk.session;
   const open = useSignal(false);
   const id = useId();
   const sources = sourcesOf(message);
@@ -57,7 +57,7 @@ export function AnswerFoot({ message, talk }: { message: Message; talk: Talk }):
       <div class="under">
         {sources.length > 0 && (
           <button type="button" class="mini" aria-expanded={open.value} aria-controls={id} onClick={() => { open.value = !open.value; }}>
-            <Icon of={book} size={13} /> {texts.t("sources", { n: sources.length })} <Icon of={open.value ? up : down} size={13} />
+            <Icon of={book} size={13} /> {words.t("sources", { n: sources.length })} <Icon of={open.value ? up : down} size={13} />
           </button>
         )}
         {isAnswer && <Thumbs message={message} talk={talk} />}
@@ -67,16 +67,15 @@ export function AnswerFoot({ message, talk }: { message: Message; talk: Talk }):
 }
 
 function Thumbs({ message, talk }: { message: Message; talk: Talk }): JSX.Element {
-  const { texts } = talk.session;
   const helped = talk.reacted(message, HELPED);
   const not = talk.reacted(message, DID_NOT_HELP);
   return (
     <>
-      <span class="push" role="status">{(helped || not) && texts.t("thanked")}</span>
-      <button type="button" class="mini" aria-pressed={helped} aria-label={texts.t("helped")} onClick={() => void talk.thumb(message, HELPED, DID_NOT_HELP)}>
+      <span class="push" role="status">{(helped || not) && words.t("thanked")}</span>
+      <button type="button" class="mini" aria-pressed={helped} aria-label={words.t("helped")} onClick={() => void talk.thumb(message, HELPED, DID_NOT_HELP)}>
         <Icon of={upThumb} size={16} />
       </button>
-      <button type="button" class="mini" aria-pressed={not} aria-label={texts.t("didNotHelp")} onClick={() => void talk.thumb(message, DID_NOT_HELP, HELPED)}>
+      <button type="button" class="mini" aria-pressed={not} aria-label={words.t("didNotHelp")} onClick={() => void talk.thumb(message, DID_NOT_HELP, HELPED)}>
         <Icon of={downThumb} size={16} />
       </button>
     </>

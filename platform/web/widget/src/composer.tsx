@@ -14,13 +14,13 @@ import { nameOf } from "./message.tsx";
 import type { Session } from "./session.ts";
 import type { Talk } from "./talk.ts";
 import { reason } from "./unsent.tsx";
+import { words } from "./words.ts";
 
 /** From here on what is left is said. */
 const NEAR_BYTES = 1_500;
 
 export function Composer({ talk }: { talk: Talk }): JSX.Element {
   const { session } = talk;
-  const { texts } = session;
   const field = useRef<HTMLTextAreaElement>(null);
   const composing = useRef(false);
   const emoji = useSignal(false);
@@ -90,7 +90,7 @@ export function Composer({ talk }: { talk: Talk }): JSX.Element {
     <div class="foot">
       <Note talk={talk} />
       <About talk={talk} />
-      {emoji.value && <Emoji label={texts.t("emoji")} onPick={insert} onLeave={() => { emoji.value = false; field.current?.focus(); }} />}
+      {emoji.value && <Emoji label={words.t("emoji")} onPick={insert} onLeave={() => { emoji.value = false; field.current?.focus(); }} />}
       <form
         class="composer"
         onSubmit={(event) => {
@@ -98,7 +98,7 @@ export function Composer({ talk }: { talk: Talk }): JSX.Element {
           void submit();
         }}
       >
-        <button type="button" class="icon-btn" aria-label={texts.t("emoji")} aria-expanded={emoji.value} onClick={() => { emoji.value = !emoji.value; }}>
+        <button type="button" class="icon-btn" aria-label={words.t("emoji")} aria-expanded={emoji.value} onClick={() => { emoji.value = !emoji.value; }}>
           <Icon of={smile} />
         </button>
         <textarea
@@ -107,7 +107,7 @@ export function Composer({ talk }: { talk: Talk }): JSX.Element {
           dir="auto"
           data-focus
           enterkeyhint="send"
-          aria-label={texts.t("write")}
+          aria-label={words.t("write")}
           aria-describedby="deskbell-left"
           aria-invalid={left < 0}
           placeholder={placeholder(session)}
@@ -121,12 +121,12 @@ export function Composer({ talk }: { talk: Talk }): JSX.Element {
           onCompositionStart={() => { composing.current = true; }}
           onCompositionEnd={() => setTimeout(() => { composing.current = false; })}
         />
-        <button type="submit" class="send" aria-label={texts.t(editing ? "save" : "send")} aria-disabled={!ready}>
+        <button type="submit" class="send" aria-label={words.t(editing ? "save" : "send")} aria-disabled={!ready}>
           <Icon of={send} />
         </button>
       </form>
       <p class={left < 0 ? "left bad" : "left"} id="deskbell-left" role="status">
-        {left < NEAR_BYTES && (left < 0 ? texts.t("tooLong", { n: -left }) : texts.t("charsLeft", { n: left }))}
+        {left < NEAR_BYTES && (left < 0 ? words.t("tooLong", { n: -left }) : words.t("charsLeft", { n: left }))}
       </p>
     </div>
   );
@@ -134,12 +134,10 @@ export function Composer({ talk }: { talk: Talk }): JSX.Element {
 
 /** What one is to know before the next message. */
 function Note({ talk }: { talk: Talk }): JSX.Element {
-  const { session } = talk;
-  const { texts } = session;
   const now = talk.outgoing.note.value;
   return (
     <p class={now?.is === "slow" ? "note" : "note bad"} role="alert">
-      {now?.is === "slow" ? texts.t("slowDown") : now && reason(now.why, session)}
+      {now?.is === "slow" ? words.t("slowDown") : now && reason(now.why)}
     </p>
   );
 }
@@ -147,17 +145,16 @@ function Note({ talk }: { talk: Talk }): JSX.Element {
 /** What is written here: an answer to something, or other words for something. */
 function About({ talk }: { talk: Talk }): JSX.Element | null {
   const { session } = talk;
-  const { texts } = session;
   const message = talk.editing.value ?? talk.replyTo.value;
   if (!message) return null;
   const mine = message.sender.id === session.me.value?.id;
-  const name = isolated(mine ? texts.t("speakerYou") : nameOf(message, session));
+  const name = isolated(mine ? words.t("speakerYou") : nameOf(message, session));
   return (
     <div class="about">
       <p>
-        <b>{talk.editing.value ? texts.t("editing") : texts.t("replyingTo", { name })}</b> <span dir="auto">{message.content.slice(0, 140)}</span>
+        <b>{talk.editing.value ? words.t("editing") : words.t("replyingTo", { name })}</b> <span dir="auto">{message.content.slice(0, 140)}</span>
       </p>
-      <button type="button" class="icon-btn" aria-label={texts.t("cancel")} onClick={() => { talk.editing.value = talk.replyTo.value = undefined; }}>
+      <button type="button" class="icon-btn" aria-label={words.t("cancel")} onClick={() => { talk.editing.value = talk.replyTo.value = undefined; }}>
         <Icon of={x} size={16} />
       </button>
     </div>
@@ -165,11 +162,10 @@ function About({ talk }: { talk: Talk }): JSX.Element | null {
 }
 
 function placeholder(session: Session): string {
-  const { texts } = session;
-  if (session.room.value !== undefined && session.online.value !== "live" && session.online.value !== "connecting") return texts.t("writeOffline");
+  if (session.room.value !== undefined && session.online.value !== "live" && session.online.value !== "connecting") return words.t("writeOffline");
   const name = session.person.value?.name;
-  if (session.owner.value === "person" && name) return texts.t("writeTo", { name: isolated(name) });
-  return texts.t(session.owner.value === "waiting" ? "writeWaiting" : "write");
+  if (session.owner.value === "person" && name) return words.t("writeTo", { name: isolated(name) });
+  return words.t(session.owner.value === "waiting" ? "writeWaiting" : "write");
 }
 
 const encoder = new TextEncoder();

@@ -8,13 +8,14 @@ import type { Session } from "./session.ts";
 import { adopt } from "./sheets.ts";
 import { talkOf } from "./talk.ts";
 import { Thread } from "./thread.tsx";
+import { words } from "./words.ts";
 
 for (const css of conversationStyles) adopt(css);
 
 export function Conversation({ session }: { session: Session }): JSX.Element {
   const talk = talkOf(session);
   return (
-    <section class="conversation" aria-label={session.texts.t("conversation")}>
+    <section class="conversation" aria-label={words.t("conversation")}>
       <Thread talk={talk} />
       {session.owner.value === "closed" ? <NewChat session={session} /> : <Composer talk={talk} />}
     </section>

@@ -2,6 +2,7 @@
 
 import type { Message } from "@deskbell/client";
 import type { Session } from "./session.ts";
+import { words } from "./words.ts";
 
 /** Said to the visitor in the first person, so it stands as a message of the assistant. */
 const SPOKEN = new Set(["case_opened", "still_waiting", "case_transferred", "case_returned", "call_back"]);
@@ -12,11 +13,10 @@ export function isSpoken({ metadata }: Message): boolean {
 
 /** The line of an event, in the reader's language where its facts are known. */
 export function eventLine(message: Message, session: Session): string {
-  const { texts } = session;
   const { event, user } = message.metadata;
   const name = typeof user === "string" ? session.participant(user)?.user.name : undefined;
-  if (event === "agent_joined" && name !== undefined) return texts.t("eventJoined", { name: isolated(name) });
-  if (event === "room_closed") return texts.t("eventClosed");
+  if (event === "agent_joined" && name !== undefined) return words.t("eventJoined", { name: isolated(name) });
+  if (event === "room_closed") return words.t("eventClosed");
   return message.content;
 }
 

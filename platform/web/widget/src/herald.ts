@@ -8,6 +8,7 @@ import type { Message } from "@deskbell/client";
 import { eventLine, isSpoken } from "./events.ts";
 import type { Session } from "./session.ts";
 import { placeLine } from "./waiting.tsx";
+import { words } from "./words.ts";
 
 const KEPT = 4;
 const LONGEST = 600;
@@ -34,13 +35,12 @@ export class Herald {
   }
 
   message(message: Message): void {
-    const { texts } = this.#session;
     if (message.kind === "system" && !isSpoken(message)) {
       this.#say(eventLine(message, this.#session));
       return;
     }
-    const name = message.kind === "system" || message.sender.kind === "bot" ? texts.t("speakerBot") : message.sender.name;
-    this.#say(texts.t("announced", { name, text: message.content }));
+    const name = message.kind === "system" || message.sender.kind === "bot" ? words.t("speakerBot") : message.sender.name;
+    this.#say(words.t("announced", { name, text: message.content }));
   }
 
   #placeIs(text: string | undefined): void {

@@ -15,6 +15,7 @@ import { Reactions } from "./reactions.tsx";
 import type { Session } from "./session.ts";
 import type { Talk } from "./talk.ts";
 import { Tools } from "./tools.tsx";
+import { words } from "./words.ts";
 
 export type Voice = "bot" | "human" | "me";
 
@@ -27,19 +28,18 @@ export function voiceOf({ sender, kind }: Message, mine: boolean): Voice {
 export function nameOf(message: Message, session: Session): string {
   const assistant = session.site.value?.assistant.name;
   if (message.sender.kind === "bot") return message.sender.name;
-  return message.kind === "system" ? assistant || session.texts.t("speakerBot") : message.sender.name;
+  return message.kind === "system" ? assistant || words.t("speakerBot") : message.sender.name;
 }
 
 export function MessageRow({ row, talk }: { row: Row; talk: Talk }): JSX.Element {
   const { message, mine, first, last } = row;
   const { session } = talk;
-  const { texts } = session;
-  const language = texts.language.value;
+  const language = words.language.value;
   const voice = voiceOf(message, mine);
-  const name = mine ? texts.t("speakerYou") : nameOf(message, session);
+  const name = mine ? words.t("speakerYou") : nameOf(message, session);
   const time = timeOfDay(message.created_at, language);
   return (
-    <article class={`msg ${voice}${first ? " first" : ""}${last ? " last" : ""}`} aria-label={texts.t("saidBy", { name: isolated(name), time })}>
+    <article class={`msg ${voice}${first ? " first" : ""}${last ? " last" : ""}`} aria-label={words.t("saidBy", { name: isolated(name), time })}>
       {first && !mine && (
         <By voice={voice} name={name} avatar={message.sender.avatar} desk={session.desk}>
           <time dateTime={message.created_at} title={moment(message.created_at, language)}>{time}</time>
@@ -57,7 +57,7 @@ export function MessageRow({ row, talk }: { row: Row; talk: Talk }): JSX.Element
       {(last || message.edited_at !== null) && (mine || message.edited_at !== null) && !message.deleted && (
         <p class="meta">
           {mine && <time dateTime={message.created_at} title={moment(message.created_at, language)}>{time}</time>}
-          {message.edited_at !== null && <span>{texts.t("edited")}</span>}
+          {message.edited_at !== null && <span>{words.t("edited")}</span>}
           {mine && last && <Standing message={message} talk={talk} />}
         </p>
       )}
@@ -86,30 +86,27 @@ export function By({ voice, name, avatar, desk, children }: ByProps): JSX.Elemen
 }
 
 function Body({ message, session }: { message: Message; session: Session }): JSX.Element {
-  const { texts } = session;
-  if (message.deleted) return <p class="gone">{texts.t(message.sender.id === session.me.value?.id ? "goneMine" : "gone")}</p>;
+  if (message.deleted) return <p class="gone">{words.t(message.sender.id === session.me.value?.id ? "goneMine" : "gone")}</p>;
   if (message.kind === "card") return <Card message={message} />;
-  if (message.content === "") return <p class="gone"><Icon of={lock} size={13} /> {texts.t("notShown")}</p>;
+  if (message.content === "") return <p class="gone"><Icon of={lock} size={13} /> {words.t("notShown")}</p>;
   return <Rich text={message.content} sources={sourcesOf(message).length} />;
 }
 
 /** How far a message of one's own has come. */
 function Standing({ message, talk }: { message: Message; talk: Talk }): JSX.Element {
-  const { texts } = talk.session;
   // A bot keeps no marks: what it has answered, it has read.
   const answered = talk.rows.value.some((row) => row.is === "message" && row.message.sender.kind === "bot" && row.message.seq > message.seq);
   const standing = answered ? "seen" : reached(message, talk.reads());
-  return <span>{texts.t(standing === "seen" ? "stateSeen" : standing === "delivered" ? "stateDelivered" : "stateSent")}</span>;
+  return <span>{words.t(standing === "seen" ? "stateSeen" : standing === "delivered" ? "stateDelivered" : "stateSent")}</span>;
 }
 
 /** What is answered, in short; a press leads there. */
 function Quote({ id, talk }: { id: string; talk: Talk }): JSX.Element {
   const { session } = talk;
-  const { texts } = session;
   const quoted = session.view.value?.messages.get(id);
-  if (!quoted) return <p class="quote">{texts.t("quoteEarlier")}</p>;
+  if (!quoted) return <p class="quote">{words.t("quoteEarlier")}</p>;
   const mine = quoted.sender.id === session.me.value?.id;
-  const name = mine ? texts.t("speakerYou") : nameOf(quoted, session);
+  const name = mine ? words.t("speakerYou") : nameOf(quoted, session);
   const go = (): void => {
     const row = talk.rows.value.find((one) => one.is === "message" && one.message.id === id);
     if (row) talk.list.value?.toKey(row.key);
@@ -117,7 +114,7 @@ function Quote({ id, talk }: { id: string; talk: Talk }): JSX.Element {
   return (
     <button type="button" class="quote" onClick={go}>
       <Icon of={back} size={13} mirrors />
-      <b><bdi>{name}</bdi></b> <span dir="auto">{quoted.deleted ? texts.t("gone") : quoted.content.slice(0, 140)}</span>
+      <b><bdi>{name}</bdi></b> <span dir="auto">{quoted.deleted ? words.t("gone") : quoted.content.slice(0, 140)}</span>
     </button>
   );
 }
@@ -125,11 +122,10 @@ function Quote({ id, talk }: { id: string; talk: Talk }): JSX.Element {
 /** An answer as far as it is written. It is announced when it is whole. */
 export function StreamingRow({ row, talk }: { row: Streaming; talk: Talk }): JSX.Element {
   const { session } = talk;
-  const { texts } = session;
   const owner = session.watched()?.state?.owner;
-  const name = (owner?.kind === "bot" && owner.user ? session.participant(owner.user)?.user.name : undefined) ?? texts.t("speakerBot");
+  const name = (owner?.kind === "bot" && owner.user ? session.participant(owner.user)?.user.name : undefined) ?? words.t("speakerBot");
   return (
-    <article class="msg bot first" aria-busy="true" aria-label={texts.t("isWriting", { name: isolated(name) })}>
+    <article class="msg bot first" aria-busy="true" aria-label={words.t("isWriting", { name: isolated(name) })}>
       <By voice="bot" name={name} desk={session.desk} />
       <div class="say">
         <div class="bubble">
@@ -138,7 +134,7 @@ export function StreamingRow({ row, talk }: { row: Streaming; talk: Talk }): JSX
       </div>
       <div class="under">
         <button type="button" class="mini boxed" onClick={() => void talk.stop(row.turn)}>
-          <Icon of={stop} size={13} /> {texts.t("stop")}
+          <Icon of={stop} size={13} /> {words.t("stop")}
         </button>
       </div>
     </article>

@@ -28,8 +28,13 @@ function Opened({ widget }: { widget: Widget }): JSX.Element {
   const { texts, site, screen } = widget;
   const panel = useRef<HTMLDivElement>(null);
   useFocus(panel, widget);
+  // Whoever reaches for something in it is about to talk.
+  const reach = (): void => {
+    fetchConversation().catch(() => undefined);
+  };
   const keys = (event: KeyboardEvent): void => {
     allowed();
+    reach();
     if (event.key === "Escape" && !event.defaultPrevented && !event.isComposing) widget.close();
     if (event.key === "Tab" && matchMedia(SMALL).matches) keepIn(panel.current, event);
   };
@@ -42,7 +47,8 @@ function Opened({ widget }: { widget: Widget }): JSX.Element {
       aria-label={texts.t("dialog", { site: site.value.name }).trim()}
       tabIndex={-1}
       onKeyDown={keys}
-      onPointerDown={allowed}
+      onPointerMove={reach}
+      onPointerDown={() => { allowed(); reach(); }}
     >
       {screen.value === "home" ? <Home widget={widget} /> : <Inner widget={widget} />}
     </div>

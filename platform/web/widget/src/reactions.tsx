@@ -4,17 +4,17 @@ import type { JSX } from "preact";
 import type { Message } from "@deskbell/client";
 import { DID_NOT_HELP, HELPED } from "./answer.tsx";
 import type { Talk } from "./talk.ts";
+import { words } from "./words.ts";
 
 export function Reactions({ message, talk }: { message: Message; talk: Talk }): JSX.Element | null {
-  const { texts } = talk.session;
   const atFoot = message.sender.kind === "bot" && typeof message.metadata["turn"] === "string";
   const shown = message.reactions.filter(({ emoji, count }) => count > 0 && !(atFoot && (emoji === HELPED || emoji === DID_NOT_HELP)));
   if (shown.length === 0) return null;
   return (
     <div class="reactions">
       {shown.map(({ emoji, count }) => (
-        <button type="button" key={emoji} aria-pressed={talk.reacted(message, emoji)} aria-label={texts.t("reaction", { emoji, n: count })} onClick={() => void talk.toggle(message, emoji)}>
-          <bdi>{emoji}</bdi> {count > 1 && new Intl.NumberFormat(texts.language.value).format(count)}
+        <button type="button" key={emoji} aria-pressed={talk.reacted(message, emoji)} aria-label={words.t("reaction", { emoji, n: count })} onClick={() => void talk.toggle(message, emoji)}>
+          <bdi>{emoji}</bdi> {count > 1 && new Intl.NumberFormat(words.language.value).format(count)}
         </button>
       ))}
     </div>

@@ -12,6 +12,7 @@ import { isSpoken } from "./events.ts";
 import { Herald } from "./herald.ts";
 import { Outgoing } from "./outgoing.ts";
 import type { Session } from "./session.ts";
+import { speakAs } from "./words.ts";
 
 const TYPING_EVERY_MS = 4_000;
 const PAGE = 50;
@@ -48,6 +49,7 @@ export class Talk {
 
   constructor(session: Session) {
     this.session = session;
+    speakAs(session.texts);
     this.outgoing = new Outgoing(session);
     this.attention = new Attention(session, this.list, this.#stored);
     this.herald = new Herald(session);

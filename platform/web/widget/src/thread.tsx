@@ -16,10 +16,9 @@ import type { Talk } from "./talk.ts";
 import { Typing } from "./typing.tsx";
 import { UnsentRow } from "./unsent.tsx";
 import { Waiting } from "./waiting.tsx";
+import { words } from "./words.ts";
 
 export function Thread({ talk }: { talk: Talk }): JSX.Element {
-  const { session } = talk;
-  const { texts } = session;
   const draw = useCallback((row: Row) => <Drawn row={row} talk={talk} />, [talk]);
   const hold = useCallback((list: VirtualList | null) => {
     talk.list.value = list;
@@ -29,14 +28,14 @@ export function Thread({ talk }: { talk: Talk }): JSX.Element {
       <Virtual
         class="log"
         role="log"
-        label={texts.t("log")}
+        label={words.t("log")}
         rows={talk.rows.value}
         keyOf={keyOf}
         estimate={estimate}
         draw={draw}
         hold={hold}
         onStart={() => void talk.older()}
-        before={<p class="earlier">{talk.loadingOlder.value && texts.t("loadingEarlier")}</p>}
+        before={<p class="earlier">{talk.loadingOlder.value && words.t("loadingEarlier")}</p>}
         after={<Below talk={talk} />}
       />
       <ToLatest talk={talk} />
@@ -83,7 +82,6 @@ function estimate(row: Row): number {
 
 function Drawn({ row, talk }: { row: Row; talk: Talk }): JSX.Element {
   const { session } = talk;
-  const { texts } = session;
   switch (row.is) {
     case "message":
       return <MessageRow row={row} talk={talk} />;
@@ -94,9 +92,9 @@ function Drawn({ row, talk }: { row: Row; talk: Talk }): JSX.Element {
     case "events":
       return <Events row={row} session={session} />;
     case "new":
-      return <p class="new-line"><span>{texts.t("newSince", { n: row.count })}</span></p>;
+      return <p class="new-line"><span>{words.t("newSince", { n: row.count })}</span></p>;
     case "day":
-      return <p class="day"><time dateTime={row.at}>{day(row.at, texts.language.value)}</time></p>;
+      return <p class="day"><time dateTime={row.at}>{day(row.at, words.language.value)}</time></p>;
   }
 }
 
@@ -117,7 +115,6 @@ function Events({ row, session }: { row: EventsRow; session: Session }): JSX.Ele
 function ToLatest({ talk }: { talk: Talk }): JSX.Element | null {
   const list = talk.list.value;
   if (!list || list.atEnd.value) return null;
-  const { texts } = talk.session;
   const n = talk.attention.below.value;
   return (
     <button
@@ -129,7 +126,7 @@ function ToLatest({ talk }: { talk: Talk }): JSX.Element | null {
       }}
     >
       <Icon of={down} size={16} />
-      {n > 0 ? texts.t("newMessages", { n }) : <span class="unseen">{texts.t("toLatest")}</span>}
+      {n > 0 ? words.t("newMessages", { n }) : <span class="unseen">{words.t("toLatest")}</span>}
     </button>
   );
 }

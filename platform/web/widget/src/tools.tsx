@@ -8,6 +8,7 @@ import { Icon } from "@deskbell/ui/icon.tsx";
 import type { Message } from "@deskbell/client";
 import { Emoji, QUICK } from "./emoji.tsx";
 import type { Talk } from "./talk.ts";
+import { words } from "./words.ts";
 
 interface ToolsProps {
   message: Message;
@@ -16,7 +17,6 @@ interface ToolsProps {
 }
 
 export function Tools({ message, mine, talk }: ToolsProps): JSX.Element {
-  const { texts } = talk.session;
   const open = useSignal<"" | "bar" | "emoji" | "sure">("");
   const button = useRef<HTMLButtonElement>(null);
   const close = (): void => {
@@ -35,7 +35,7 @@ export function Tools({ message, mine, talk }: ToolsProps): JSX.Element {
         type="button"
         class="icon-btn"
         ref={button}
-        aria-label={texts.t("tools")}
+        aria-label={words.t("tools")}
         aria-expanded={open.value !== ""}
         onClick={() => {
           open.value = open.value === "" ? "bar" : "";
@@ -46,7 +46,7 @@ export function Tools({ message, mine, talk }: ToolsProps): JSX.Element {
       {open.value === "bar" && <Bar message={message} mine={mine} talk={talk} close={close} turnTo={(next) => { open.value = next; }} />}
       {open.value === "emoji" && (
         <Emoji
-          label={texts.t("react")}
+          label={words.t("react")}
           onLeave={close}
           onPick={(emoji) => {
             close();
@@ -62,19 +62,19 @@ export function Tools({ message, mine, talk }: ToolsProps): JSX.Element {
 type BarProps = ToolsProps & { close: () => void; turnTo: (next: "emoji" | "sure") => void };
 
 function Bar({ message, mine, talk, close, turnTo }: BarProps): JSX.Element {
-  const { texts, view } = talk.session;
+  const { view } = talk.session;
   const policy = view.value?.state?.policy ?? {};
   const edits = mine && message.kind === "text" && within(message, policy["edit_window_s"]);
   const deletes = mine && within(message, policy["delete_window_s"]);
   return (
-    <div class="bar" role="group" aria-label={texts.t("tools")}>
+    <div class="bar" role="group" aria-label={words.t("tools")}>
       <div class="quick">
         {QUICK.map((emoji) => (
           <button type="button" key={emoji} aria-pressed={talk.reacted(message, emoji)} onClick={() => { close(); void talk.toggle(message, emoji); }}>
             {emoji}
           </button>
         ))}
-        <button type="button" aria-label={texts.t("moreEmoji")} onClick={() => { turnTo("emoji"); }}>
+        <button type="button" aria-label={words.t("moreEmoji")} onClick={() => { turnTo("emoji"); }}>
           <Icon of={smile} size={16} />
         </button>
       </div>
@@ -85,16 +85,16 @@ function Bar({ message, mine, talk, close, turnTo }: BarProps): JSX.Element {
           talk.replyTo.value = message;
         }}
       >
-        <Icon of={back} size={16} mirrors /> {texts.t("reply")}
+        <Icon of={back} size={16} mirrors /> {words.t("reply")}
       </button>
       {edits && (
         <button type="button" onClick={() => { talk.beginEdit(message); }}>
-          <Icon of={pencil} size={16} /> {texts.t("edit")}
+          <Icon of={pencil} size={16} /> {words.t("edit")}
         </button>
       )}
       {deletes && (
         <button type="button" class="bad" onClick={() => { turnTo("sure"); }}>
-          <Icon of={trash} size={16} /> {texts.t("delete")}
+          <Icon of={trash} size={16} /> {words.t("delete")}
         </button>
       )}
     </div>
@@ -102,14 +102,13 @@ function Bar({ message, mine, talk, close, turnTo }: BarProps): JSX.Element {
 }
 
 function Sure({ message, talk, close }: { message: Message; talk: Talk; close: () => void }): JSX.Element {
-  const { texts } = talk.session;
   return (
-    <div class="bar" role="alertdialog" aria-label={texts.t("deleteSure")}>
-      <p>{texts.t("deleteSure")}</p>
+    <div class="bar" role="alertdialog" aria-label={words.t("deleteSure")}>
+      <p>{words.t("deleteSure")}</p>
       <button type="button" class="bad" ref={(element) => element?.focus()} onClick={() => void talk.remove(message)}>
-        <Icon of={trash} size={16} /> {texts.t("delete")}
+        <Icon of={trash} size={16} /> {words.t("delete")}
       </button>
-      <button type="button" onClick={close}>{texts.t("keepIt")}</button>
+      <button type="button" onClick={close}>{words.t("keepIt")}</button>
     </div>
   );
 }

@@ -6,19 +6,17 @@ import { Icon } from "@deskbell/ui/icon.tsx";
 import { Rich } from "@deskbell/ui/rich.tsx";
 import type { Unsent, UnsentRow as Row } from "@deskbell/ui/timeline.ts";
 import type { Why } from "./outgoing.ts";
-import type { Session } from "./session.ts";
 import type { Talk } from "./talk.ts";
-import type { Key } from "./texts/en.ts";
+import { type Word, words } from "./words.ts";
 
 export function UnsentRow({ row, talk }: { row: Row; talk: Talk }): JSX.Element {
   const { unsent, first, last } = row;
   const { session } = talk;
-  const { texts } = session;
   const live = session.online.value === "live";
   const quiet = unsent.state === "sending" && live;
   const oldest = talk.outgoing.unsent.value.find(({ state }) => state === "sending" || state === "delayed") === unsent;
   return (
-    <article class={`msg me${quiet ? "" : " pending"} ${unsent.state}${first ? " first" : ""}${last ? " last" : ""}`} aria-label={texts.t("notSentYet")}>
+    <article class={`msg me${quiet ? "" : " pending"} ${unsent.state}${first ? " first" : ""}${last ? " last" : ""}`} aria-label={words.t("notSentYet")}>
       <div class="say">
         <div class="bubble"><Rich text={unsent.content} /></div>
       </div>
@@ -26,12 +24,12 @@ export function UnsentRow({ row, talk }: { row: Row; talk: Talk }): JSX.Element 
         <Failed unsent={unsent} talk={talk} />
       ) : unsent.state === "held" ? (
         <p class="meta">
-          <Icon of={shield} size={13} /> {texts.t("stateHeld")}
-          <button type="button" onClick={() => { talk.outgoing.discard(unsent); }}>{texts.t("hide")}</button>
+          <Icon of={shield} size={13} /> {words.t("stateHeld")}
+          <button type="button" onClick={() => { talk.outgoing.discard(unsent); }}>{words.t("hide")}</button>
         </p>
       ) : (
         <p class="meta">
-          <Icon of={clock} size={13} /> {texts.t(quiet ? "stateSending" : unsent.state === "sending" && oldest ? "stateOffline" : "stateWaiting")}
+          <Icon of={clock} size={13} /> {words.t(quiet ? "stateSending" : unsent.state === "sending" && oldest ? "stateOffline" : "stateWaiting")}
         </p>
       )}
     </article>
@@ -39,23 +37,21 @@ export function UnsentRow({ row, talk }: { row: Row; talk: Talk }): JSX.Element 
 }
 
 function Failed({ unsent, talk }: { unsent: Unsent; talk: Talk }): JSX.Element {
-  const { session } = talk;
-  const { texts } = session;
   const again = unsent.error?.code !== "blocked" && unsent.error?.code !== "too_large";
   return (
     <p class="meta bad" role="alert">
-      <Icon of={warn} size={13} /> <span>{reason(unsent.error, session)}</span>
+      <Icon of={warn} size={13} /> <span>{reason(unsent.error)}</span>
       {again ? (
-        <button type="button" onClick={() => void talk.retry(unsent).catch(() => undefined)}>{texts.t("tryAgain")}</button>
+        <button type="button" onClick={() => void talk.retry(unsent).catch(() => undefined)}>{words.t("tryAgain")}</button>
       ) : (
-        <button type="button" onClick={() => { talk.outgoing.rewrite(unsent); }}>{texts.t("change")}</button>
+        <button type="button" onClick={() => { talk.outgoing.rewrite(unsent); }}>{words.t("change")}</button>
       )}
-      <button type="button" onClick={() => { talk.outgoing.discard(unsent); }}>{texts.t("remove")}</button>
+      <button type="button" onClick={() => { talk.outgoing.discard(unsent); }}>{words.t("remove")}</button>
     </p>
   );
 }
 
-const REASONS: Readonly<Record<string, Key>> = {
+const REASONS: Readonly<Record<string, Word>> = {
   too_large: "whyTooLong",
   muted: "whyMuted",
   room_closed: "whyClosed",
@@ -64,7 +60,7 @@ const REASONS: Readonly<Record<string, Key>> = {
 };
 
 /** Why something was refused, in a sentence; a filter's own word is quoted. */
-export function reason(error: Why | undefined, { texts }: Session): string {
-  if (error?.code === "blocked") return error.rule ? texts.t("whyRule", { rule: `\u2068${error.rule.slice(0, 80)}\u2069` }) : texts.t("whyBlocked");
-  return texts.t(REASONS[error?.code ?? ""] ?? "whyFailed");
+export function reason(error: Why | undefined): string {
+  if (error?.code === "blocked") return error.rule ? words.t("whyRule", { rule: `\u2068${error.rule.slice(0, 80)}\u2069` }) : words.t("whyBlocked");
+  return words.t(REASONS[error?.code ?? ""] ?? "whyFailed");
 }

@@ -7,19 +7,20 @@ import { Icon } from "@deskbell/ui/icon.tsx";
 import { range } from "@deskbell/ui/times.ts";
 import type { Session } from "./session.ts";
 import { placeOf } from "./when.ts";
+import { words } from "./words.ts";
 
 /** So many who wait are drawn; of more, a number. */
 const DRAWN = 4;
 
-function placeTitle({ texts, ownCase }: Session): string {
+function placeTitle({ ownCase }: Session): string {
   const position = ownCase.value?.position;
-  if (typeof position !== "number" || position < 1) return texts.t("waitTitle");
-  return position === 1 ? texts.t("waitNext") : texts.t("waitPlace", { place: placeOf(position, texts.language.value) });
+  if (typeof position !== "number" || position < 1) return words.t("waitTitle");
+  return position === 1 ? words.t("waitNext") : words.t("waitPlace", { place: placeOf(position, words.language.value) });
 }
 
-function waitLine({ texts, ownCase }: Session): string {
+function waitLine({ ownCase }: Session): string {
   const wait = ownCase.value?.wait;
-  return wait ? texts.t("waitUsually", { range: range(wait[0], wait[1], texts.language.value) }) : texts.t("waitSoon");
+  return wait ? words.t("waitUsually", { range: range(wait[0], wait[1], words.language.value) }) : words.t("waitSoon");
 }
 
 /** Place and wait in one breath, for those who listen. */
@@ -28,7 +29,6 @@ export function placeLine(session: Session): string {
 }
 
 export function Waiting({ session }: { session: Session }): JSX.Element | null {
-  const { texts } = session;
   const busy = useSignal(false);
   const failed = useSignal(false);
   const owner = session.owner.value;
@@ -48,21 +48,21 @@ export function Waiting({ session }: { session: Session }): JSX.Element | null {
   };
   const leave = (
     <button type="button" class="btn" disabled={busy.value} onClick={() => { act(() => session.leaveQueue()); }}>
-      {texts.t("leaveLine")}
+      {words.t("leaveLine")}
     </button>
   );
-  const problem = failed.value && <p class="error" role="alert">{texts.t("waitFailed")}</p>;
+  const problem = failed.value && <p class="error" role="alert">{words.t("waitFailed")}</p>;
   if (!waits) {
     return (
-      <div class="card bell kept" role="group" aria-label={texts.t("waitTitle")}>
-        <p><b>{placeTitle(session)}</b> {texts.t("waitKept")}</p>
+      <div class="card bell kept" role="group" aria-label={words.t("waitTitle")}>
+        <p><b>{placeTitle(session)}</b> {words.t("waitKept")}</p>
         {leave}
         {problem}
       </div>
     );
   }
   return (
-    <div class="card bell" role="group" aria-label={texts.t("waitTitle")}>
+    <div class="card bell" role="group" aria-label={words.t("waitTitle")}>
       <div class="wait-top">
         <span class="wait-dome"><Icon of={bellRing} size={26} /></span>
         <div>
@@ -73,12 +73,12 @@ export function Waiting({ session }: { session: Session }): JSX.Element | null {
       <Line session={session} />
       <div class="btns">
         <button type="button" class="btn ink" disabled={busy.value} onClick={() => { act(() => session.keepPlace()); }}>
-          {texts.t("askMeanwhile")}
+          {words.t("askMeanwhile")}
         </button>
         {leave}
       </div>
       {problem}
-      <p class="promise">{texts.t("waitPromise")}</p>
+      <p class="promise">{words.t("waitPromise")}</p>
     </div>
   );
 }
@@ -101,7 +101,7 @@ function Line({ session }: { session: Session }): JSX.Element | null {
       {more > 0 && <span class="more-pips">+{more}</span>}
       <span class="seg" />
       <span class="pip you" />
-      <span>{session.texts.t("waitYou")}</span>
+      <span>{words.t("waitYou")}</span>
     </div>
   );
 }

@@ -2,6 +2,5 @@
 
 import type { Catalog } from "@deskbell/ui/texts.ts";
 import { shell } from "./ar.shell.ts";
-import { thread } from "./ar.thread.ts";
 
-export const arabic: Catalog = { ...shell, ...thread };
+export const arabic: Catalog = shell;
