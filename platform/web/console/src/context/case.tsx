@@ -111,7 +111,7 @@ function Editable({ name, may, shows, options, choose, several = false }: Editab
   if (!may) return <span class="cx-value">{shows}</span>;
   return (
     <span class="cx-edit">
-      <button ref={button} type="button" class="cx-value" disabled={busy} aria-haspopup="listbox" aria-expanded={open} onClick={() => { setOpen(!open); }}>
+      <button ref={button} type="button" class="cx-value" aria-busy={busy} aria-haspopup="listbox" aria-expanded={open} onClick={() => { setOpen(!open); }}>
         <span class="unseen">{t("screens.context.change", { name })} </span>
         {shows}
       </button>

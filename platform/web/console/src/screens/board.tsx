@@ -21,7 +21,8 @@ import type { Board as BoardRecord } from "./shapes.ts";
 import "./board/board.css";
 
 const ASK_AGAIN_MS = 5000;
-const GATHER_MS = 800;
+/** The server lets one look once a second, on average. */
+const GATHER_MS = 1500;
 
 export function Board(): JSX.Element {
   return (
@@ -31,12 +32,18 @@ export function Board(): JSX.Element {
   );
 }
 
+/** Midnight, as the clock on this wall shows it. */
+function dayBegan(): string {
+  const now = new Date();
+  return new Date(now.getFullYear(), now.getMonth(), now.getDate()).toISOString();
+}
+
 function BoardHere(): JSX.Element {
   const rest = useRest();
   const desk = useDesk();
   const [wall, setWall] = useState(false);
   const [team, setTeam] = useState("");
-  const board = useLoaded(() => rest<BoardRecord>("GET", "/board"), []);
+  const board = useLoaded(() => rest<BoardRecord>("GET", `/board?since=${encodeURIComponent(dayBegan())}`), []);
   const agents = useLoaded(async () => (await rest<Items<Agent>>("GET", "/agents")).items, []);
   const again = (): void => {
     void board.again();

@@ -201,7 +201,7 @@ export const screens = {
   "screens.context.up": "ارفع {name}",
   "screens.context.down": "أنزل {name}",
   "screens.context.identified": "عرّف به الموقع",
-  "screens.context.not_identified": "غير معرَّف؛ الاسم والعنوان من قوله",
+  "screens.context.not_identified": "غير معرَّف",
   "screens.context.since": "أول زيارة {day}",
   "screens.context.case": "الحالة",
   "screens.context.assignee": "المسؤول",

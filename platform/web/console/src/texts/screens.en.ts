@@ -201,7 +201,7 @@ export const screens = {
   "screens.context.up": "Move {name} up",
   "screens.context.down": "Move {name} down",
   "screens.context.identified": "Identified by the site",
-  "screens.context.not_identified": "Not identified; name and address are their own words",
+  "screens.context.not_identified": "Not identified",
   "screens.context.since": "first here {day}",
   "screens.context.case": "Case",
   "screens.context.assignee": "Assignee",

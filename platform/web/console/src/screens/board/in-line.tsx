@@ -119,7 +119,7 @@ function Assign({ row, agents, changed, name }: { row: CaseRow; agents: Agent[];
   const order = [...agents].sort((a, b) => Number(b.accepting && b.load < b.capacity) - Number(a.accepting && a.load < a.capacity) || a.load - b.load);
   return (
     <span class="sc-acts bo-assign">
-      <button ref={button} type="button" class="btn sm" disabled={busy} aria-haspopup="listbox" aria-expanded={open} aria-label={t("screens.board.assign_of", { name })} onClick={() => { setOpen(!open); }}>
+      <button ref={button} type="button" class="btn sm" aria-busy={busy} aria-haspopup="listbox" aria-expanded={open} aria-label={t("screens.board.assign_of", { name })} onClick={() => { setOpen(!open && !busy); }}>
         {t("screens.board.assign")}
       </button>
       {open && (

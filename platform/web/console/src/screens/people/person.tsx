@@ -20,6 +20,8 @@ interface PersonProps {
   changed: () => void;
 }
 
+/** Characters a password has at least. */
+const LEAST = 12;
 const ROLES: Role[] = ["agent", "supervisor", "admin"];
 
 export function PersonDialog({ person, teams, close, changed }: PersonProps): JSX.Element {
@@ -33,7 +35,7 @@ export function PersonDialog({ person, teams, close, changed }: PersonProps): JS
     check: ({ name, email, password }) => ({
       ...(name.trim() ? {} : { name: t("screens.form.needed") }),
       ...(person || /^[^@\s]+@[^@\s]+\.[^@\s]+$|^[^@\s]+@localhost$/.test(email.trim()) ? {} : { email: t("screens.form.address") }),
-      ...(person ? {} : password ? {} : { password: t("screens.form.needed") }),
+      ...((person && !password) || password.length >= LEAST ? {} : { password: t("screens.people.password_short", { n: LEAST }) }),
     }),
     send: async ({ name, email, role, teams: of, password }) => {
       if (!person) {
@@ -91,7 +93,7 @@ export function PersonDialog({ person, teams, close, changed }: PersonProps): JS
             {wrong("teams") && <small class="sc-wrong" role="alert">{wrong("teams")}</small>}
           </fieldset>
         )}
-        <TextField label={person ? t("screens.people.new_password") : t("screens.people.password")} type="password" dir="ltr" value={values.password} set={(value) => { set("password", value); }} wrong={wrong("password")} autocomplete="new-password" hint={person ? t("screens.people.password_hint") : t("screens.people.first_password")} />
+        <TextField label={person ? t("screens.people.new_password") : t("screens.people.password")} type="password" dir="ltr" value={values.password} set={(value) => { set("password", value); }} wrong={wrong("password")} autocomplete="new-password" hint={person ? t("screens.people.password_hint") : t("screens.people.first_password", { n: LEAST })} />
         {failed !== undefined && <Problem error={failed} />}
         <FormEnd form={form} save={person ? t("screens.save") : t("screens.people.add")} cancel={close}>
           {person && person.user.id !== me.value.user.id && (

@@ -70,7 +70,7 @@ export function TeamsTable({ teams, edit, changed }: TableProps): JSX.Element {
 
 /** A slug made of a name, as far as its letters are Latin. */
 export function slugOf(name: string): string {
-  return name.normalize("NFKD").replace(/\p{M}/gu, "").toLowerCase().replace(/[^a-z0-9]+/g, "-").replace(/^-+|-+$/g, "").slice(0, 40);
+  return name.normalize("NFKD").replace(/\p{M}/gu, "").toLowerCase().replace(/[^a-z0-9]+/g, "-").replace(/^-+|-+$/g, "").slice(0, 63);
 }
 
 export function TeamDialog({ team, close, changed }: { team?: Team | undefined; close: () => void; changed: () => void }): JSX.Element {
@@ -95,7 +95,7 @@ export function TeamDialog({ team, close, changed }: { team?: Team | undefined; 
     <Dialog title={team ? team.name : t("screens.teams.add")} close={close} unsaved={form.dirty && !form.busy}>
       <form class="sc-form" onSubmit={(event) => void form.submit(event)} noValidate>
         <TextField label={t("screens.people.name")} value={values.name} set={(name) => { set("name", name); if (!team && !ownSlug) set("slug", slugOf(name)); }} wrong={wrong("name")} maxLength={100} required />
-        {!team && <TextField label={t("screens.teams.slug")} dir="ltr" value={values.slug} set={(slug) => { setOwnSlug(true); set("slug", slug); }} wrong={wrong("slug")} hint={t("screens.teams.slug_hint")} maxLength={40} required />}
+        {!team && <TextField label={t("screens.teams.slug")} dir="ltr" value={values.slug} set={(slug) => { setOwnSlug(true); set("slug", slug); }} wrong={wrong("slug")} hint={t("screens.teams.slug_hint")} maxLength={63} required />}
         <FormEnd form={form} save={team ? t("screens.save") : t("screens.teams.add")} cancel={close} />
       </form>
     </Dialog>

@@ -36,7 +36,7 @@ export function Colors({ draft, set, wrong }: ColorsProps): JSX.Element {
           <Field key={part} label={t(`screens.sites.${part}`)} hint={part === "color" ? t("screens.sites.color_hint") : base && <Ratio of={shown} on={base} own={!value} />}>
             {(own) => (
               <span class="st-line">
-                <input type="color" class="st-well" aria-label={t(`screens.sites.${part}`)} value={shown} onInput={(event) => { set(part, event.currentTarget.value.toLowerCase()); }} />
+                <input type="color" class="st-well" aria-label={t("screens.sites.choose", { name: t(`screens.sites.${part}`) })} value={shown} onInput={(event) => { set(part, event.currentTarget.value.toLowerCase()); }} />
                 <input {...own} class="field" dir="ltr" placeholder={part === "color" ? t("screens.sites.color_own") : shown} value={value} aria-invalid={value !== "" && !COLOR.test(value)} maxLength={7} onInput={(event) => { set(part, event.currentTarget.value.trim().toLowerCase()); }} />
               </span>
             )}

@@ -106,11 +106,11 @@ export function settingsOf(draft: SiteDraft, was: SiteSettings = {}): SiteSettin
   };
 }
 
-/** The origin of what was typed or pasted; none: it is no origin. A wildcard stands for one name: `https://*.shop.example`. */
+/** The origin of what was typed or pasted; none: it is no origin. `*` is every page, for development. */
 export function originOf(typed: string): string | undefined {
   const text = typed.trim();
-  if (text === "*") return undefined;
-  const found = /^(https?):\/\/((?:\*\.)?[a-z0-9.-]+)(:\d{1,5})?(?:[/?#].*)?$/i.exec(text);
+  if (text === "*") return text;
+  const found = /^(https?):\/\/([a-z0-9.-]+)(:\d{1,5})?(?:[/?#].*)?$/i.exec(text);
   if (!found) return undefined;
   const [, scheme = "", host = "", port = ""] = found;
   if (host.startsWith(".") || host.endsWith(".") || host.includes("..")) return undefined;

@@ -15,6 +15,8 @@ export function Embed({ site }: { site: Site }): JSX.Element {
   const [busy, setBusy] = useState(false);
   const [failed, setFailed] = useState<unknown>();
 
+  const page = site.origins.find((origin) => /^https?:\/\//.test(origin));
+
   async function rotate(): Promise<void> {
     if (!confirm(t("screens.sites.rotate_sure"))) return;
     setBusy(true);
@@ -41,6 +43,7 @@ export function Embed({ site }: { site: Site }): JSX.Element {
       )}
       {failed !== undefined && <Problem error={failed} />}
       <div class="sc-end">
+        {page && <a class="btn sm" href={page} target="_blank" rel="noopener noreferrer">{t("screens.sites.visit", { page })}</a>}
         <button type="button" class="btn sm" disabled={busy} onClick={() => void rotate()}>{t("screens.sites.rotate")}</button>
         <span class="sc-faint">{t("screens.sites.rotate_hint")}</span>
       </div>
