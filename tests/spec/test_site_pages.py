@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable
 from typing import Any
 
 import httpx
@@ -11,7 +12,7 @@ import msgspec
 import pytest
 
 from deskbell.config import SiteSeed
-from deskbell.ids import UserId
+from deskbell.ids import TenantId, UserId
 from deskbell.model.site import SiteSettings
 from deskbell.store import people
 from deskbell.store.database import Database, StoreUnavailable
@@ -59,6 +60,10 @@ async def told(desk: Desk, key: str = SITE_KEY, **headers: str) -> dict[str, Any
     assert answer.status_code == 200, answer.text
     found: dict[str, Any] = answer.json()
     return found
+
+
+async def is_so(asked: Awaitable[Any], expected: Any) -> bool:
+    return bool(await asked == expected)
 
 
 async def test_a_page_is_told_how_its_site_wants_the_widget(desk: Desk) -> None:
@@ -138,16 +143,20 @@ async def test_people_are_here_while_somebody_of_the_team_is_online_and_accepts(
     """Their names and how long it may take; at most three, and nobody of another team."""
 
     async def here() -> tuple[bool, list[str], Any]:
-        desk.clock.advance(11)
+        desk.application.edge.sites.forget()
         page = await told(desk)
         assert (page["wait_s"] is None) is (not page["people_here"])
         return page["people_here"], [face["name"] for face in page["people"]], page["wait_s"]
 
-    assert await here() == (False, [], None)
+    async def nobody() -> None:
+        """As soon as the server has noticed that a socket is gone."""
+        await desk.until(lambda: is_so(here(), (False, [], None)))
+
+    await nobody()
     staff = [await desk.agent(name) for name in ("Dan", "Ana", "Cem", "Bea")]
     bill = await desk.agent("Bill", teams=("billing",))
     async with bill.line():
-        assert await here() == (False, [], None)
+        await nobody()
     async with staff[0].line():
         assert (await here())[:2] == (True, ["Dan"])
         async with staff[1].line(), staff[2].line(), staff[3].line():
@@ -160,13 +169,16 @@ async def test_people_are_here_while_somebody_of_the_team_is_online_and_accepts(
         own = (await waiting.get(f"/rooms/{room}/case")).json()
         assert own["position"] == 1 and own["wait"] == before, "the estimate is the one the visitor is given"
         assert high > before[1] and low > before[0], "whoever comes next waits behind"
-        for status in ("away", "busy"):
-            await staff[0].call("PUT", "/agents/me/availability", json={"status": status})
-            assert await here() == (False, [], None)
+        for said in ({"status": "away"}, {"status": "busy"}, {"status": "online", "accepting": False}):
+            await staff[0].call("PUT", "/agents/me/availability", json=said)
+            await nobody()
         await staff[0].call("PUT", "/agents/me/availability", json={"status": "online"})
-        assert (await here())[0]
-    await desk.until(lambda: not desk.application.edge.hub.connections_of(desk.tenant, staff[0].id))
-    assert await here() == (False, [], None)
+        assert (await here())[:2] == (True, ["Dan"])
+        dan = await people.user(desk.application.ports.db, desk.tenant, staff[0].id)
+        assert dan is not None
+        await people.change_user(desk.application.ports.db, desk.clock, dan, disabled=True)
+        assert await here() == (False, [], None), "whoever may not log in takes nobody, whatever sockets say"
+    await nobody()
 
 
 async def test_however_many_ask_the_store_is_asked_once(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -177,7 +189,7 @@ async def test_however_many_ask_the_store_is_asked_once(desk: Desk, monkeypatch:
     async def counted(db: Database, key: str) -> Any:
         nonlocal asked
         asked += 1
-        await asyncio.sleep(0)
+        await asyncio.sleep(0.2)
         return await usual(db, key)
 
     async def away(db: Database, key: str) -> Any:
@@ -185,10 +197,23 @@ async def test_however_many_ask_the_store_is_asked_once(desk: Desk, monkeypatch:
 
     key = await made(desk, "busy-shop")
     monkeypatch.setattr(people, "site_by_key", counted)
+    looked = 0
+    members = people.members_of_team
+
+    async def looking(db: Database, tenant: TenantId, team: str) -> Any:
+        nonlocal looked
+        looked += 1
+        return await members(db, tenant, team)
+
+    monkeypatch.setattr(people, "members_of_team", looking)
+    desk.clock.advance(11)
     await asyncio.gather(*(told(desk, key) for _ in range(20)))
     await told(desk, key)
-    assert asked == 1
-    desk.clock.advance(31)
+    assert (asked, looked) == (1, 1)
+    desk.clock.advance(11)
+    await told(desk, key)
+    assert (asked, looked) == (1, 2), "who is here is asked more often"
+    desk.clock.advance(20)
     await told(desk, key)
     assert asked == 2, "a change made elsewhere is seen within 30 seconds"
     monkeypatch.setattr(people, "site_by_key", away)
