@@ -4,7 +4,7 @@
  */
 
 import type { JSX } from "preact";
-import { useEffect, useMemo, useRef, useState } from "preact/hooks";
+import { useEffect, useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
 import * as draw from "@deskbell/ui/drawings.ts";
 import { Icon } from "@deskbell/ui/icon.tsx";
 import { preferences, prefer } from "../preferences.ts";
@@ -30,6 +30,7 @@ export function Composer({ talk }: { talk: Talk }): JSX.Element {
   const { conversation } = talk;
   const field = useRef<HTMLTextAreaElement>(null);
   const drafts = useDrafts(talk);
+  const wanted = useRef(false);
   const said = useMemo(() => new TypingSaid(desk.client, conversation.id), [conversation]);
   const [guarded, setGuarded] = useState<After | undefined>(undefined);
   const [open, setOpen] = useState(false);
@@ -49,12 +50,16 @@ export function Composer({ talk }: { talk: Talk }): JSX.Element {
     element.style.height = "auto";
     element.style.height = `${Math.min(element.scrollHeight, MAX_ROWS_PX)}px`;
   }, [text, tab, folded]);
-  useEffect(() => {
+  useLayoutEffect(() => {
     if (talk.focus.value === 0) return;
     setOpen(true);
-    if (field.current) field.current.focus();
-    else requestAnimationFrame(() => { field.current?.focus(); });
+    wanted.current = true;
   }, [talk.focus.value]);
+  useLayoutEffect(() => {
+    if (!wanted.current || !field.current) return;
+    wanted.current = false;
+    field.current.focus();
+  });
   useEffect(() => {
     const back = talk.back.value;
     if (!back) return;
@@ -129,7 +134,7 @@ export function Composer({ talk }: { talk: Talk }): JSX.Element {
       <Banner talk={talk} />
       <section class={note ? "comp note-mode" : "comp"} aria-label={t("thread.composer")}>
         <Tabs talk={talk} tab={tab} mayReply={mayReply} why={notYours(talk)}>
-          {note ? <span class="hint"><Icon of={draw.lock} size={13} />{t("thread.note.seen-by")}</span> : <State draft={draft} />}
+          {note ? <span class="hint"><Icon of={draw.lock} size={13} />{t("thread.note.seen-by")}</span> : <State talk={talk} draft={draft} />}
         </Tabs>
         <Quoted talk={talk} />
         {guarded && <Guard name={visitor} onAnyway={() => void send(guarded, true)} onBack={() => { draft.seenAll(); setGuarded(undefined); field.current?.focus(); }} />}

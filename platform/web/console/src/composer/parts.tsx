@@ -71,8 +71,9 @@ export function Guard({ name, onAnyway, onBack }: { name: string; onAnyway: () =
   );
 }
 
-export function State({ draft }: { draft: Draft }): JSX.Element {
+export function State({ talk, draft }: { talk: Talk; draft: Draft }): JSX.Element {
   const state = draft.state.value;
+  if (talk.told.value) return <span role="status" class="told" dir="auto">{talk.told.value}</span>;
   return <span role="status">{state === "saved" ? t("thread.draft.saved") : state === "failed" ? t("thread.draft.failed") : ""}</span>;
 }
 

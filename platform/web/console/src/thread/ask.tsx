@@ -1,7 +1,7 @@
 /** A question in a dialog of the browser's own: it holds the focus, Escape says no, and the focus goes back after. */
 
 import type { ComponentChildren, JSX } from "preact";
-import { useEffect, useRef } from "preact/hooks";
+import { useLayoutEffect, useRef } from "preact/hooks";
 import { Icon } from "@deskbell/ui/icon.tsx";
 import { x } from "@deskbell/ui/drawings.ts";
 import { t } from "../words.ts";
@@ -20,7 +20,7 @@ interface AskProps {
 
 export function Ask({ title, children, yes, bad = false, ready = true, onYes, onClose }: AskProps): JSX.Element {
   const dialog = useRef<HTMLDialogElement>(null);
-  useEffect(() => {
+  useLayoutEffect(() => {
     const before = document.activeElement;
     dialog.current?.showModal();
     return () => {

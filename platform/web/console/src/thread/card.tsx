@@ -6,6 +6,7 @@
 import type { JSX } from "preact";
 import * as draw from "@deskbell/ui/drawings.ts";
 import { Icon } from "@deskbell/ui/icon.tsx";
+import { type Inline, read } from "@deskbell/ui/markup.ts";
 import { timeOfDay } from "@deskbell/ui/times.ts";
 import { show } from "../overlays.ts";
 import type { CaseRow } from "../records.ts";
@@ -54,7 +55,7 @@ export function Card({ talk }: { talk: Talk }): JSX.Element | null {
             {packet.tried.map(({ message, text }) => (
               <li key={message}>
                 <Icon of={draw.history} size={16} />
-                <span class="cut" dir="auto">{text || t("thread.quoted")}</span>
+                <span class="cut" dir="auto">{plain(text) || t("thread.quoted")}</span>
                 <button type="button" class="link num" aria-label={t("thread.lead", { text: text.slice(0, 60) })} onClick={() => void talk.lead(message)}>
                   {whenOf(talk, message)}
                 </button>
@@ -138,6 +139,13 @@ function record(value: unknown): Record<string, unknown> {
 
 function text(value: unknown): string {
   return typeof value === "string" ? value : "";
+}
+
+/** The words alone, for one line. */
+function plain(text: string): string {
+  const said = (parts: Inline[]): string => parts.map((part) => ("inside" in part ? said(part.inside) : part.text)).join("");
+  const blocks = read(text).map((block) => (block.is === "list" ? block.items.map(said).join(", ") : "inside" in block ? said(block.inside) : block.text));
+  return blocks.join(" ");
 }
 
 export function reasonOf(reason: string): string {

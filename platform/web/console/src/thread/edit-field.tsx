@@ -1,7 +1,7 @@
 /** A message of one's own, written anew in its place. What was typed stays until it is stored or given up. */
 
 import type { JSX } from "preact";
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useLayoutEffect, useRef, useState } from "preact/hooks";
 import type { Message } from "@deskbell/client";
 import { preferences } from "../preferences.ts";
 import { t } from "../words.ts";
@@ -12,7 +12,7 @@ export function EditField({ message, talk }: { message: Message; talk: Talk }): 
   const [text, setText] = useState(message.content);
   const [busy, setBusy] = useState(false);
   const field = useRef<HTMLTextAreaElement>(null);
-  useEffect(() => {
+  useLayoutEffect(() => {
     field.current?.focus();
     field.current?.setSelectionRange(text.length, text.length);
   }, []);

@@ -1,7 +1,7 @@
 /** Look for words in this conversation and its notes: what was found is marked, and one goes from one to the next. */
 
 import type { JSX } from "preact";
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import type { Message } from "@deskbell/client";
 import * as draw from "@deskbell/ui/drawings.ts";
 import { Icon } from "@deskbell/ui/icon.tsx";
@@ -23,7 +23,7 @@ export function Find({ talk }: { talk: Talk }): JSX.Element {
   const [words, setWords] = useState<readonly string[]>([]);
   const [at, setAt] = useState(-1);
   const field = useRef<HTMLInputElement>(null);
-  useEffect(() => { field.current?.focus(); }, []);
+  useLayoutEffect(() => { field.current?.focus(); }, []);
   useEffect(() => {
     setFound(undefined);
     setAt(-1);

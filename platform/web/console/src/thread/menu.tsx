@@ -4,7 +4,7 @@
  */
 
 import type { ComponentChildren, JSX } from "preact";
-import { useEffect, useId, useRef, useState } from "preact/hooks";
+import { useId, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { Icon } from "@deskbell/ui/icon.tsx";
 
 export interface MenuItem {
@@ -41,7 +41,7 @@ export function Menu({ label, class: className = "btn", items, children, panel, 
     button.current?.focus();
   };
 
-  useEffect(() => {
+  useLayoutEffect(() => {
     const [over, from] = [pop.current, button.current];
     if (!open || !over || !from) return;
     over.showPopover();

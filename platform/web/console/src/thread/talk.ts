@@ -15,6 +15,8 @@ import { Conversation } from "./conversation.ts";
 import { type Answering, answering } from "./owner.ts";
 import { isEvent } from "./rows.ts";
 
+const TOLD_MS = 6_000;
+
 export type Asking =
   | { kind: "delete" | "report" | "trace" | "revisions"; message: Message }
   | { kind: "date" }
@@ -35,6 +37,8 @@ export class Talk {
   readonly focus = signal(0);
   /** Text to write on with, such as what was refused. */
   readonly back = signal<{ text: string; tab: Tab } | undefined>(undefined);
+  /** A short word about what was just done, in the composer. */
+  readonly told = signal("");
   /** One has marked what is here as unread: it stays so until one writes or comes again. */
   unreadKept = false;
 
@@ -64,7 +68,8 @@ export class Talk {
     const went = await (waiting ? act.claim(waiting) : act.takeOver(this.room));
     if (went) {
       const name = this.conversation.visitor.value?.name ?? "";
-      say(t("thread.taken-over", { name }));
+      this.told.value = t("thread.taken-over", { name });
+      setTimeout(() => { this.told.value = ""; }, TOLD_MS);
       this.write("reply");
     }
     return went;
