@@ -23,7 +23,8 @@ export class Draft {
   readonly #kind: Tab;
   readonly #off: () => void;
   #kept = ""; // what the server has, as far as is known
-  #changedAt = "";
+  #changedAt = new Date(0).toISOString();
+  #touched = false; // something was written or heard here: what was kept before is known
   #busy: Promise<void> = Promise.resolve();
   #timer: ReturnType<typeof setTimeout> | undefined;
 
@@ -32,7 +33,12 @@ export class Draft {
     this.#kind = kind;
     const offs = [
       conversation.client.on("draft", ({ room, kind: of, changed_at, draft }) => {
-        if (room === conversation.id && of === kind && changed_at > this.#changedAt) this.#heard(draft, changed_at);
+        if (room === conversation.id && of === kind && Date.parse(changed_at) >= Date.parse(this.#changedAt)) this.#heard(draft, changed_at);
+      }),
+      // Another tab of this browser may have sent it over this page's socket, which is then not told.
+      conversation.client.on("message", ({ message }) => {
+        const own = message.sender.id === conversation.me && (message.room === conversation.id || message.room === conversation.back.value);
+        if (own && this.#kept !== "" && message.content.trim() === this.#kept.trim()) this.#heard(null, message.created_at);
       }),
       conversation.client.on("live", () => {
         if (this.state.value === "failed") this.#soon(0);
@@ -50,10 +56,10 @@ export class Draft {
 
   /** Fetch what another page or device has kept; ask only where there is something. */
   async load(): Promise<void> {
-    if (!this.#empty()) return;
+    if (this.#touched) return;
     try {
       const found = (await this.#conversation.client.rest("GET", `/rooms/${this.#conversation.id}/draft?kind=${this.#kind}`)) as SavedDraft;
-      if (this.#empty()) this.#heard(found, found.changed_at);
+      this.#heard(found, found.changed_at);
     } catch {
       // There is none, or it cannot be had now: the field is empty, and a frame may bring it.
     }
@@ -61,6 +67,7 @@ export class Draft {
 
   write(text: string): void {
     if (text === this.text.value) return;
+    this.#touched = true;
     if (this.text.value.trim() === "" && text.trim() !== "") this.#begin();
     this.text.value = text;
     if (text.trim() === "") this.begun = undefined;
@@ -94,16 +101,13 @@ export class Draft {
     if (this.text.value !== this.#kept) void this.#save();
   }
 
-  #empty(): boolean {
-    return this.text.value === "" && this.#kept === "";
-  }
-
   #begin(): void {
     this.begun = { seq: this.#conversation.position, ownerVersion: this.#conversation.state.value?.owner_version ?? 0 };
   }
 
   #heard(draft: SavedDraft | null, changedAt: string): void {
     const untouched = this.text.value === this.#kept;
+    this.#touched = true;
     this.#changedAt = changedAt;
     this.#kept = draft?.text ?? "";
     if (!untouched) return;

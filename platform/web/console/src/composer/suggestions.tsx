@@ -60,11 +60,14 @@ export function useSuggestions({ talk, field, tab, text, write }: Asked): Sugges
     if (!found) setAt(0);
   };
   const put = (next: { text: string; caret: number }): void => {
+    const element = field.current;
+    if (element) {
+      // At once, so that the next key finds the caret where it belongs.
+      element.value = next.text;
+      element.focus();
+      element.setSelectionRange(next.caret, next.caret);
+    }
     write(next.text);
-    requestAnimationFrame(() => {
-      field.current?.focus();
-      field.current?.setSelectionRange(next.caret, next.caret);
-    });
   };
   const take = (offer: Offer | undefined): void => {
     if (!offer || !prompt) return;

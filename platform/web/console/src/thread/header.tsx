@@ -145,7 +145,7 @@ function usePlace(room: string): string {
       (found) => {
         const page = (found as { page?: { title?: unknown; url?: unknown } | null } | null)?.page;
         const named = [page?.title, page?.url].find((one) => typeof one === "string" && one !== "");
-        if (!gone && typeof named === "string") setWhere(named.slice(0, 120));
+        if (!gone && typeof named === "string") setWhere(named.replace(/^https?:\/\//i, "").slice(0, 120));
       },
       () => undefined, // a server without it: the channel alone
     );
