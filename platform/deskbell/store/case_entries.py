@@ -8,7 +8,7 @@ in the messages as they are now, so what was edited, deleted or purged is gone f
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import msgspec
@@ -209,20 +209,29 @@ async def page(
 
     A place and not a number of cases to leave out: what is taken or opened meanwhile moves nobody out of the list.
     """
-    where, args = cases.where(tenant, wanted)
     by = [*_sorting(sort, over=tuple(wanted.statuses) == _OVER)]
     # The id decides between equals, in the direction of what it comes after: one index then has them all.
     by.append("c.id DESC" if by[-1].endswith(" DESC") else "c.id")
-    if after is not None:
-        following, more = _following(by, [*after[0], after[1]], len(args))
-        where, args = f"{where} AND {following}", [*args, *more]
     columns = [column.removesuffix(" DESC") for column in by]
-    joined = " JOIN rooms r ON r.tenant_id = c.tenant_id AND r.id = c.room_id" if "r.active_at" in columns else ""
     named = ", ".join(f"{column} AS at_{number}" for number, column in enumerate(columns))
-    args.append(limit)
-    found = await db.fetch(
-        f"SELECT {named} FROM cases c{joined} WHERE {where} ORDER BY {', '.join(by)} LIMIT ${len(args)}", *args
-    )
+    # CROSS JOIN: SQLite then looks up the rooms of the cases, and does not read all rooms there are.
+    joined = " CROSS JOIN rooms r" if "r.active_at" in columns else ""
+    matching = " AND r.tenant_id = c.tenant_id AND r.id = c.room_id" if joined else ""
+    arms: list[str] = []
+    args: list[object] = []
+    for status in wanted.statuses:
+        # One look for each state: by several at once, a database that thinks them frequent reads all cases there are.
+        where, args = cases.where(tenant, replace(wanted, statuses=(status,)))
+        if after is not None:
+            following, more = _following(by, [*after[0], after[1]], len(args))
+            where, args = f"{where} AND {following}", [*args, *more]
+        args.append(limit)
+        arms.append(
+            f"SELECT * FROM (SELECT {named} FROM cases c{joined} WHERE {where}{matching}"
+            f" ORDER BY {', '.join(by)} LIMIT ${len(args)}) AS {status}"
+        )
+    order = ", ".join(f"at_{n}{' DESC' if column.endswith(' DESC') else ''}" for n, column in enumerate(by))
+    found = await db.fetch(f"{' UNION ALL '.join(arms)} ORDER BY {order} LIMIT ${len(args)}", *args)
     last = len(columns) - 1
     return [(CaseId(row[f"at_{last}"]), tuple(row[f"at_{number}"] for number in range(last))) for row in found]
 
