@@ -296,7 +296,8 @@ async def test_logging_in_is_refused_in_words_and_logging_out_leaves_nothing(des
         await at.page.get_by_role("menuitem", name="Log out").click()
         for page in (at.page, other):
             await expect(page.get_by_role("heading", name="Log in")).to_be_visible()
-        await at.page.wait_for_function("!Object.keys(localStorage).some((key) => !key.includes('/preferences/'))")
+        left = "Object.keys(localStorage).filter((key) => !key.includes('/preferences/')).length"
+        await desk.until(lambda: at.page.evaluate(f"{left} === 0"))
 
 
 @pytest.mark.parametrize("width", [360, 390])

@@ -1,7 +1,7 @@
 /** The rows of a list: only those in sight are drawn, thousands are no burden, and none moves under the pointer. */
 
 import type { JSX } from "preact";
-import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
+import { useEffect, useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
 import { rowOf } from "../lists.ts";
 import { preferences } from "../preferences.ts";
 import type { ListName, Row } from "../records.ts";
@@ -23,18 +23,19 @@ export function Rows({ list, rows, onEnd }: { list: ListName; rows: readonly Row
   const [{ scrolled, height }, setSight] = useState({ scrolled: 0, height: 900 });
   const { density, sort } = preferences.value;
 
-  const { lines, waiting } = settled(before.current, linesOf(list, rows, sort), held.value);
+  const live = useMemo(() => linesOf(list, rows, sort), [list, rows, sort]);
+  const { lines, waiting } = settled(before.current, live, held.value);
   before.current = lines;
-  const rooms = roomsOf(lines);
+  const rooms = useMemo(() => roomsOf(lines), [lines]);
   const unit = parseFloat(getComputedStyle(document.documentElement).fontSize) / 16;
-  const starts = tops(lines.map((line) => unit * ("room" in line ? HEIGHTS[density] : HEIGHTS.group)));
+  const starts = useMemo(() => tops(lines.map((line) => unit * ("room" in line ? HEIGHTS[density] : HEIGHTS.group))), [lines, density, unit]);
   const { first, end } = inSight(starts, scrolled, height, AROUND_PX);
-  const byRoom = new Map(rows.map((row) => [row.room, row]));
+  const byRoom = useMemo(() => new Map(rows.map((row) => [row.room, row])), [rows]);
   const above = useNewAbove(rooms, starts, lines, scrolled, box);
 
   useEffect(() => {
     shownRooms.value = rooms;
-  }, [rooms.join()]);
+  }, [rooms]);
 
   useEffect(() => {
     const seen = box.current;
@@ -74,7 +75,7 @@ export function Rows({ list, rows, onEnd }: { list: ListName; rows: readonly Row
   }, [selected, list]);
 
   const fresh = waiting + above.count;
-  let at = rooms.length && first < lines.length ? roomsOf(lines.slice(0, first)).length : 0;
+  let at = roomsOf(lines.slice(0, first)).length;
   return (
     <div class={picked.value.size ? "rows picking" : "rows"}>
       {fresh > 0 && (
@@ -128,7 +129,7 @@ function left(of: Parameters<typeof rowOf>[0] | undefined, room: string): Row {
 /** Rows that came above what is in sight: they push nothing down, and are counted until somebody looks. */
 function useNewAbove(rooms: string[], starts: number[], lines: readonly Line[], scrolled: number, box: { current: HTMLDivElement | null }): { count: number; seen: () => void } {
   const [unseen, setUnseen] = useState<ReadonlySet<string>>(new Set());
-  const last = useRef<{ rooms: ReadonlySet<string>; anchor: string | undefined; offset: number } | undefined>(undefined);
+  const last = useRef<{ rooms: readonly string[]; anchor: string | undefined; offset: number } | undefined>(undefined);
 
   useLayoutEffect(() => {
     const seen = box.current;
@@ -136,24 +137,25 @@ function useNewAbove(rooms: string[], starts: number[], lines: readonly Line[], 
     if (!seen || !before || seen.scrollTop < 1) return;
     const at = before.anchor === undefined ? -1 : lines.findIndex((line) => "room" in line && line.room === before.anchor);
     if (at < 0) return;
-    const fresh = roomsOf(lines.slice(0, at)).filter((room) => !before.rooms.has(room));
+    const known = new Set(before.rooms);
+    const fresh = roomsOf(lines.slice(0, at)).filter((room) => !known.has(room));
     const target = (starts[at] ?? 0) + before.offset;
     if (Math.abs(target - seen.scrollTop) > 1) seen.scrollTop = target;
     if (fresh.length) setUnseen(new Set([...unseen, ...fresh]));
-  }, [rooms.join()]);
+  }, [rooms]);
 
   useEffect(() => {
     const seen = box.current;
     if (!seen) return;
-    const at = lineAt(starts, seen.scrollTop);
-    const line = lines.slice(at).find((one) => "room" in one);
+    let at = lineAt(starts, seen.scrollTop);
+    let line = lines[at];
+    if (line && !("room" in line)) line = lines[++at];
     const anchor = line && "room" in line ? line.room : undefined;
-    const start = anchor === undefined ? 0 : (starts[lines.findIndex((one) => "room" in one && one.room === anchor)] ?? 0);
-    last.current = { rooms: new Set(rooms), anchor, offset: seen.scrollTop - start };
+    last.current = { rooms, anchor, offset: seen.scrollTop - (starts[at] ?? 0) };
     if (seen.scrollTop < 1 && unseen.size) setUnseen(new Set());
   });
 
-  const count = scrolled < 1 ? 0 : rooms.filter((room) => unseen.has(room)).length;
+  const count = scrolled < 1 || unseen.size === 0 ? 0 : rooms.filter((room) => unseen.has(room)).length;
   return {
     count,
     seen: () => {
