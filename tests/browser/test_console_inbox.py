@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from playwright.async_api import BrowserContext, Page, Route, WebSocketRoute, ex
 from deskbell.testing.desk import PASSWORD, Desk, Person
 
 Windows = Callable[..., Any]
+AXE = Path(__file__).parents[2] / "platform" / "web" / "node_modules" / "axe-core" / "axe.min.js"
 
 
 class Console:
@@ -41,6 +43,16 @@ class Console:
     async def press(self, *keys: str) -> None:
         for key in keys:
             await self.page.keyboard.press(key)
+
+    async def passes_axe(self) -> None:
+        """No fault of the frame and the lists; thread and context are held to the same by their own tests."""
+        await self.page.evaluate(AXE.read_text() + "; 0")
+        found = await self.page.evaluate(
+            "axe.run({exclude: [['.thread-pane'], ['.context-pane']]},"
+            " {runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice']})"
+            ".then(({violations}) => violations.map(({id, nodes}) => [id, nodes.map((node) => node.html)]))"
+        )
+        assert found == []
 
     async def prefers(self, **choices: Any) -> None:
         """As chosen on an earlier day; before the page is opened."""
@@ -341,3 +353,73 @@ async def test_it_speaks_arabic_from_right_to_left(desk: Desk, windows: Windows)
         box, row = await at.page.locator(".sheet").bounding_box(), await at.row("Leila").bounding_box()
         assert box is not None and row is not None
         assert row["x"] > box["x"] + box["width"] / 2
+
+
+async def test_a_filter_is_kept_as_a_view(desk: Desk, windows: Windows) -> None:
+    """Narrowed to what is urgent, named, counted, renamed and deleted again."""
+    ines = await desk.agent("Ines")
+    urgent, _ = await given(desk, ines, "Ada", "Ben")
+    assert (await ines.call("PATCH", f"/cases/{urgent}", json={"priority": 2})).status_code == 200
+    async with console(desk, windows, ines) as (at, _):
+        await at.log_in("/console/inbox/all")
+        await at.sees("Ada", "Ben")
+        await at.page.get_by_role("button", name="Filter").click()
+        await at.page.get_by_role("combobox", name="Priority").select_option("Urgent")
+        await expect(at.row("Ben")).to_have_count(0)
+        await at.press("Escape")
+        await at.page.get_by_role("button", name="Save as view").click()
+        await at.page.keyboard.type("On fire")
+        await at.press("Enter")
+        views = at.page.get_by_role("navigation", name="Views")
+        await expect(views.get_by_role("link", name="On fire")).to_have_text("On fire1")
+        await at.sees("Ada")
+        assert (await ines.call("PATCH", f"/cases/{urgent}", json={"priority": 1})).status_code == 200
+        await expect(views.get_by_role("link", name="On fire")).to_have_text("On fire0")
+
+        await views.get_by_role("button", name="Change On fire").click()
+        await at.page.get_by_role("menuitem", name="Rename").click()
+        await at.page.get_by_label("Name of the view").fill("Smoking")
+        await at.press("Enter")
+        await views.get_by_role("button", name="Change Smoking").click()
+        await at.page.get_by_role("menuitem", name="Delete").click()
+        await expect(views.get_by_text("Smoking")).to_have_count(0)
+        assert at.page.url.endswith("/inbox/mine")
+
+
+async def test_not_accepting_is_something_else_than_away(desk: Desk, windows: Windows) -> None:
+    ines = await desk.agent("Ines")
+    async with console(desk, windows, ines) as (at, _):
+        await at.log_in()
+        menu = at.page.get_by_role("button", name="Ines:")
+        await expect(menu).to_contain_text("Accepting")
+        await menu.click()
+        await at.page.get_by_role("menuitemcheckbox", name="Take new conversations").click()
+        await expect(menu).to_contain_text("Not accepting")
+        assert (await ines.get("/agents/me/availability")).json() == {"status": "online", "accepting": False}
+        await menu.click()
+        await at.page.get_by_role("menuitemradio", name="Away").click()
+        await expect(menu).to_contain_text("Away")
+
+
+async def test_the_frame_passes_axe_in_light_and_dark(desk: Desk, windows: Windows) -> None:
+    ines = await desk.agent("Ines")
+    await given(desk, ines, "Ada", "Ben")
+    await waiting(desk, "Carla")
+    async with console(desk, windows, ines) as (at, _):
+        await at.page.goto(desk.url + "/console")
+        await at.page.get_by_label("E-mail address").wait_for()
+        await at.passes_axe()
+        await at.log_in()
+        await at.sees("Ada")
+        await at.passes_axe()
+        await at.press("j", "x")
+        await at.passes_axe()
+        for opening in ("Control+k", "?", "z", "a"):
+            await at.press(opening)
+            await at.page.get_by_role("dialog").wait_for()
+            await at.passes_axe()
+            await at.press("Escape")
+            await expect(at.page.get_by_role("dialog")).to_have_count(0)
+        await at.page.emulate_media(color_scheme="dark")
+        await expect(at.page.locator("html")).to_have_attribute("data-theme", "dark")
+        await at.passes_axe()

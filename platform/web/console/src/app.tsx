@@ -25,7 +25,7 @@ export function App(): JSX.Element {
   useEffect(() => {
     const session = restored();
     if (session) begin(session);
-    const ends = [onOtherTab(changedElsewhere), effect(dress)];
+    const ends = [onOtherTab(changedElsewhere), followSystem(), effect(dress)];
     return () => {
       for (const end of ends) end();
     };
@@ -91,11 +91,26 @@ function changedElsewhere(): void {
   if (found) begin(found);
 }
 
+const systemDark = signal(false);
+
+/** Follow the system from light to dark; what comes back stops it. */
+function followSystem(): () => void {
+  const asked = matchMedia("(prefers-color-scheme: dark)");
+  const look = (): void => {
+    systemDark.value = asked.matches;
+  };
+  look();
+  asked.addEventListener("change", look);
+  return () => {
+    asked.removeEventListener("change", look);
+  };
+}
+
 /** The theme and the language the agent likes, on the page as a whole. */
 function dress(): void {
   const root = document.documentElement;
   const { theme, language, density } = preferences.value;
-  const dark = theme === "dark" || (theme === "system" && matchMedia("(prefers-color-scheme: dark)").matches);
+  const dark = theme === "dark" || (theme === "system" && systemDark.value);
   root.dataset["theme"] = dark ? "dark" : "light";
   root.dataset["density"] = density;
   root.lang = texts.language.value;

@@ -38,12 +38,13 @@ export function AvailabilityMenu({ arrow }: { arrow: ComponentChildren }): JSX.E
       <Avatar user={user} size="m">
         {now && <span class={`st ${now.status}`} />}
       </Avatar>
+      <span class="unseen">{t("avail.of", { name: user.name })} </span>
       <span class="word">{word}</span>
       {arrow}
     </>
   );
   return (
-    <Popover button={button} buttonClass="pill avail" label={t("avail.label", { name: user.name, now: word })} named align="end">
+    <Popover button={button} buttonClass="pill avail" label={t("avail.menu")} align="end">
       {(close) => (
         <>
           <h3 dir="auto">{user.name}</h3>

@@ -20,6 +20,7 @@ export type Online = "connecting" | "live" | "reconnecting" | "closed";
 export type DraftKind = "reply" | "note";
 
 const COUNTS_MS = 1_000;
+const MENTIONS_MS = 2_000;
 const UNREAD_MS = 50;
 const AGENTS_MS = 5_000;
 const OFTEN_ENOUGH_MS = 30_000;
@@ -65,6 +66,7 @@ export class Desk {
   readonly #ends: (() => void)[] = [];
   readonly #counts: Seldom;
   readonly #unread: Seldom;
+  readonly #mentioned: Seldom;
   /** How far the server's clock is ahead of this machine's, which may be wrong. */
   #aheadMs = 0;
   readonly #people: Seldom;
@@ -83,6 +85,7 @@ export class Desk {
     this.#unread = new Seldom(UNREAD_MS, () => {
       this.unread.value = new Map(client.inbox.entries);
     });
+    this.#mentioned = new Seldom(MENTIONS_MS, () => this.readMentions());
     this.#people = new Seldom(AGENTS_MS, () => this.#items(this.agents, "/agents"));
   }
 
@@ -149,7 +152,7 @@ export class Desk {
       }),
       client.on("inbox", ({ entry }) => {
         this.#unread.soon();
-        if (entry?.mentioned) void this.readMentions();
+        if (entry?.mentioned || this.mentions.peek()?.some(({ read }) => !read)) this.#mentioned.soon();
       }),
       client.on("viewing", ({ room, users }) => {
         const viewing = new Map(this.viewing.value);
@@ -241,6 +244,7 @@ export class Desk {
     this.#counts.stop();
     this.#people.stop();
     this.#unread.stop();
+    this.#mentioned.stop();
   }
 
   async #readDrafts(): Promise<void> {

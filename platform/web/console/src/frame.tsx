@@ -9,6 +9,7 @@ import { Handle } from "./handle.tsx";
 import { listen } from "./keys.ts";
 import { lazy } from "./lazy.tsx";
 import { CaughtUp } from "./list/caught-up.tsx";
+import { nameOfList } from "./list/names.ts";
 import { ListPane } from "./list/pane.tsx";
 import { Notices } from "./notices.ts";
 import { contextShown, drawer, focusMode, followWidth, width } from "./panes.ts";
@@ -55,8 +56,7 @@ export function Frame(): JSX.Element {
       {views && (
         <>
           {drawer.value === "views" && <Scrim />}
-          <Views />
-          {width.value === "wide" && <Handle pane="views" />}
+          <Views>{width.value === "wide" && <Handle pane="views" />}</Views>
         </>
       )}
       {inbox ? <Inbox /> : <Screen name={now.screen} />}
@@ -75,6 +75,7 @@ function Screen({ name }: { name: keyof typeof SCREENS }): JSX.Element {
 }
 
 function Inbox(): JSX.Element | null {
+  const desk = useDesk();
   const now = place.value;
   if (now.screen !== "inbox") return null;
   const { room } = now;
@@ -83,12 +84,11 @@ function Inbox(): JSX.Element | null {
   const context = room !== undefined && contextShown.value;
   return (
     <main class={`sheet inbox${list ? " with-list" : ""}${context && width.value === "wide" ? " with-context" : ""}`}>
+      <h1 class="unseen">{nameOfList(desk, now.list)}</h1>
       {list && <ListPane list={now.list} />}
       {list && !one && <Handle pane="list" />}
       {(room !== undefined || !one) && (
-        <section class="pane thread-pane" aria-label={t("thread.pane")}>
-          {room === undefined ? <CaughtUp list={now.list} /> : <Thread room={room} key={room} />}
-        </section>
+        <div class="pane thread-pane">{room === undefined ? <CaughtUp list={now.list} /> : <Thread room={room} key={room} />}</div>
       )}
       {context && (
         <>

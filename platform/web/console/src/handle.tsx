@@ -21,7 +21,8 @@ export function Handle({ pane, after = false }: HandleProps): JSX.Element {
   const set = (wanted: number): void => {
     prefer({ widths: { ...preferences.peek().widths, [pane]: Math.round(Math.min(most, Math.max(least, wanted))) } });
   };
-  const sign = (): number => (document.documentElement.dir === "rtl" ? -1 : 1) * (after ? -1 : 1);
+  /** Pixels to the unit that grows with the text, towards a wider pane. */
+  const scale = (): number => (16 / parseFloat(getComputedStyle(document.documentElement).fontSize)) * (document.documentElement.dir === "rtl" ? -1 : 1) * (after ? -1 : 1);
 
   const drag = (event: PointerEvent): void => {
     if (event.button !== 0 || !(event.currentTarget instanceof HTMLElement)) return;
@@ -30,7 +31,7 @@ export function Handle({ pane, after = false }: HandleProps): JSX.Element {
     handle.setPointerCapture(event.pointerId);
     const from = event.clientX;
     const move = (moved: PointerEvent): void => {
-      set(now + (moved.clientX - from) * sign());
+      set(now + (moved.clientX - from) * scale());
     };
     const end = (): void => {
       handle.removeEventListener("pointermove", move);
@@ -57,7 +58,7 @@ export function Handle({ pane, after = false }: HandleProps): JSX.Element {
         const by = event.key === "ArrowRight" ? STEP : event.key === "ArrowLeft" ? -STEP : 0;
         if (!by) return;
         event.preventDefault();
-        set(now + by * sign());
+        set(now + Math.sign(scale()) * by);
       }}
     />
   );

@@ -66,9 +66,12 @@ export class Lists {
     const { conversations, mentions, store } = this.#known;
     if (list === "bot") return conversations.items.value.map((item) => ({ ...item, ...withCase(store.ofRoom(item.room)) }));
     if (list === "mentions") {
-      return (mentions.value ?? []).map((mention) => {
-        const of = mention.case === null ? undefined : store.rows.value.get(mention.case);
-        return of ? rowOf(of) : { room: mention.room.id, visitor: { id: mention.room.id, kind: "visitor", name: mention.room.name, avatar: null } };
+      return mentioned(mentions.value ?? []).map((mention): Row => {
+        const { room, message, case: id } = mention;
+        const of = id === null ? store.ofRoom(room.id) : store.rows.value.get(id);
+        const known: Row = of ? rowOf(of) : { room: room.id, visitor: { id: room.id, kind: "visitor", name: room.name, avatar: null } };
+        const { content, sender, created_at } = message;
+        return { ...known, message: message.id, last: { kind: "text", text: content, sender, created_at, note: message.room !== room.id } };
       });
     }
     const wanted = narrowed.value;
@@ -82,6 +85,12 @@ export class Lists {
     const teams = this.#teams.value;
     return [...store.rows.value.values()].filter((row) => isIn(row, view, me.value.user.id, teams) && passes(row, filter));
   }
+}
+
+/** The newest of each conversation. */
+function mentioned(all: readonly Mention[]): Mention[] {
+  const seen = new Set<string>();
+  return all.filter(({ room }) => !seen.has(room.id) && seen.add(room.id));
 }
 
 function withCase(row: CaseRow | undefined): { case?: CaseRow } {

@@ -6,10 +6,10 @@ import { place } from "./route.ts";
 
 export type Width = "wide" | "middle" | "narrow";
 
-const WIDE = "(min-width: 1280px)";
-const NARROW = "(max-width: 767.98px)";
+const WIDE = "(min-width: 80em)";
+const NARROW = "(max-width: 47.99em)";
 
-/** Three panes side by side, two, or one at a time. */
+/** Measured in text, so that twice the text is half the window: three panes side by side, two, or one at a time. */
 export const width = signal<Width>("wide");
 /** What is drawn over the rest where there is no room beside it. */
 export const drawer = signal<"views" | "context" | undefined>(undefined);

@@ -28,6 +28,8 @@ export interface Conversation {
 /** A line of the list: a conversation, and its case where it has one. */
 export interface Row extends Conversation {
   case?: CaseRow;
+  /** A message to go to. */
+  message?: string;
 }
 
 export type Role = "agent" | "supervisor" | "admin";

@@ -2,7 +2,7 @@
 
 import { at, bell, bot, check, filter, inbox, moon, more, pencil, people, trash } from "@deskbell/ui/drawings.ts";
 import { Icon } from "@deskbell/ui/icon.tsx";
-import type { JSX } from "preact";
+import type { ComponentChildren, JSX } from "preact";
 import { useState } from "preact/hooks";
 import { known } from "./acts.ts";
 import { focused } from "./list/filter.tsx";
@@ -25,7 +25,8 @@ const COMMON: readonly [ListName, string][] = [
   ["resolved", check],
 ];
 
-export function Views(): JSX.Element {
+/** `children`: what else belongs to the column, such as the handle at its edge. */
+export function Views({ children }: { children?: ComponentChildren }): JSX.Element {
   const desk = useDesk();
   const teams = desk.teams.value.filter((team) => team.mine || desk.isLead);
   const common = COMMON.filter(([list]) => list !== "mentions" || desk.mentions.value !== undefined);
@@ -59,17 +60,18 @@ export function Views(): JSX.Element {
       <button type="button" class="foot" onClick={() => { show({ kind: "shortcuts" }); }}>
         <Keys command="window.shortcuts" /> {t("shortcuts.title")}
       </button>
+      {children}
     </nav>
   );
 }
 
-function Item({ list, glyph }: { list: ListName; glyph: string }): JSX.Element {
+function Item({ list, glyph, children }: { list: ListName; glyph: string; children?: ComponentChildren }): JSX.Element {
   const desk = useDesk();
   const now = place.value;
   const current = now.screen === "inbox" && now.list === list;
   const count = list === "resolved" ? undefined : desk.countOf(list);
   return (
-    <li>
+    <li class={children ? "saved" : ""}>
       <a {...linkTo({ screen: "inbox", list })} aria-current={current ? "page" : undefined}>
         <Icon of={glyph} size={16} />
         <span class="cut" dir="auto">
@@ -77,6 +79,7 @@ function Item({ list, glyph }: { list: ListName; glyph: string }): JSX.Element {
         </span>
         {count !== undefined && <span class={list === "queue" && count > 0 ? "c bell" : "c"}>{count >= 1000 ? t("views.many") : count}</span>}
       </a>
+      {children}
     </li>
   );
 }
@@ -114,8 +117,7 @@ function Saved({ view }: { view: View }): JSX.Element {
     );
   }
   return (
-    <div class="saved">
-      <Item list={`view:${view.id}`} glyph={filter} />
+    <Item list={`view:${view.id}`} glyph={filter}>
       {mayChange && (
         <Popover button={<Icon of={more} size={16} />} buttonClass="ib" label={t("views.change", { name: view.name })} named align="end">
           {(close) => (
@@ -139,6 +141,6 @@ function Saved({ view }: { view: View }): JSX.Element {
           )}
         </Popover>
       )}
-    </div>
+    </Item>
   );
 }

@@ -38,7 +38,7 @@ export const ListRow = memo(function ListRow({ row, top, at, of, gone }: RowProp
       aria-posinset={at}
       aria-setsize={of}
     >
-      <a {...linkTo({ screen: "inbox", list, room: row.room })} class="to" data-row={row.room} aria-current={selected ? "true" : undefined}>
+      <a {...linkTo({ screen: "inbox", list, room: row.room, ...(row.message !== undefined && { message: row.message }) })} class="to" data-row={row.room} aria-current={selected ? "true" : undefined}>
         <Avatar user={row.visitor ?? { id: row.room, name, avatar: null }}>
           <span class="ch">
             <Icon of={channelGlyph(row.channel_type)} size={12} />
