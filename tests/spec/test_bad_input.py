@@ -250,7 +250,7 @@ async def test_ten_thousand_frames_of_anything(house: House, kinds: list[Any], s
         # What the worker still has to do comes before the answer to this.
         assert (await line.ask({"type": "read", "room": house.own_room, "seq": 0}))["type"] == "ok"
         for told in line.frames[1:]:
-            assert told["type"] in ("error", "ok", "pong", "ping", "reset"), told
+            assert told["type"] in ("error", "ok", "pong", "ping", "reset", "tips"), told
             if told["type"] == "error":
                 assert told["code"] not in ("error", "unavailable"), told
                 assert len(str(told)) < 4000
@@ -259,7 +259,7 @@ async def test_ten_thousand_frames_of_anything(house: House, kinds: list[Any], s
         assert all('"subscribe"' in str(batch[int(ref[1:])]) for ref in several), "only one room each is answered apart"
     assert await house.stored() == before
     await house.witness.ask({"type": "ping"})
-    assert {told["type"] for told in house.witness.frames[start:]} <= {"pong", "ping"}
+    assert {told["type"] for told in house.witness.frames[start:]} <= {"pong", "ping", "tips"}
 
 
 async def test_none_of_this_was_a_surprise_to_us(house: House, caplog: pytest.LogCaptureFixture) -> None:
