@@ -29,7 +29,8 @@ export class Herald {
   constructor(session: Session) {
     this.#session = session;
     effect(() => {
-      const waiting = session.owner.value === "waiting" && session.shown.value;
+      // Until the place is known, what the assistant has said of it is enough.
+      const waiting = session.owner.value === "waiting" && session.shown.value && session.ownCase.value?.position != null;
       this.#placeIs(waiting ? placeLine(session) : undefined);
     });
   }

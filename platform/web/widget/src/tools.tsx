@@ -59,7 +59,7 @@ export function Tools({ message, mine, talk }: ToolsProps): JSX.Element {
   );
 }
 
-type BarProps = ToolsProps & { close: () => void; turnTo: (next: "emoji" | "sure") => void };
+type BarProps = ToolsProps & { close: () => void; turnTo: (next: "" | "emoji" | "sure") => void };
 
 function Bar({ message, mine, talk, close, turnTo }: BarProps): JSX.Element {
   const { view } = talk.session;
@@ -81,6 +81,7 @@ function Bar({ message, mine, talk, close, turnTo }: BarProps): JSX.Element {
       <button
         type="button"
         onClick={() => {
+          turnTo("");
           talk.editing.value = undefined;
           talk.replyTo.value = message;
         }}
@@ -88,7 +89,7 @@ function Bar({ message, mine, talk, close, turnTo }: BarProps): JSX.Element {
         <Icon of={back} size={16} mirrors /> {words.t("reply")}
       </button>
       {edits && (
-        <button type="button" onClick={() => { talk.beginEdit(message); }}>
+        <button type="button" onClick={() => { turnTo(""); talk.beginEdit(message); }}>
           <Icon of={pencil} size={16} /> {words.t("edit")}
         </button>
       )}
