@@ -24,7 +24,7 @@ export function Section({ name, title, end, arranging, shown, children }: Sectio
   const at = order.filter((one) => shown.includes(one)).indexOf(name);
   return (
     <section class="cx-sec" aria-labelledby={`${id}-title`}>
-      <h3>
+      <h2>
         <button type="button" id={`${id}-title`} aria-expanded={open} aria-controls={`${id}-body`} onClick={() => { arrange({ folded: open ? [...folded, name] : folded.filter((one) => one !== name) }); }}>
           {title}
           <span class="cx-end cut">{end}</span>
@@ -40,7 +40,7 @@ export function Section({ name, title, end, arranging, shown, children }: Sectio
             </button>
           </span>
         )}
-      </h3>
+      </h2>
       {open && <div id={`${id}-body`} class="cx-body">{children}</div>}
     </section>
   );

@@ -72,14 +72,14 @@ export function Trace({ room }: { room: string }): JSX.Element {
   return (
     <div class="cx">
       <section class="cx-sec cx-why" aria-label={t("screens.trace.why")}>
-        <h3>
+        <h2>
           <span>{message?.sender.kind === "bot" ? t("screens.trace.why") : t("screens.trace.how")}</span>
           {message && <span class="cx-end num">{clockTime(message.created_at, texts.language.value)}</span>}
           <span class="cx-move">
             <button type="button" class="ib" disabled={index <= 0} aria-label={t("screens.trace.before")} onClick={() => { choose(all[index - 1]?.id); }}><Icon of={left} size={16} mirrors /></button>
             <button type="button" class="ib" disabled={index < 0 || index >= all.length - 1} aria-label={t("screens.trace.after")} onClick={() => { choose(all[index + 1]?.id); }}><Icon of={right} size={16} mirrors /></button>
           </span>
-        </h3>
+        </h2>
         {message && <p class="muted cx-three" dir="auto"><b dir="auto">{message.sender.name}</b> {message.deleted ? t("screens.moderation.deleted") : message.content}</p>}
       </section>
       <Steps id={id} message={message} />

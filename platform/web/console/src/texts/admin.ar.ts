@@ -171,7 +171,7 @@ export const admin = {
   "screens.labels.retire_sure": "ألا يُعرض {name} بعد الآن؟ يبقى على الحالات التي تحمله.",
   "screens.labels.retired": "مسحوب",
   "screens.labels.offer": "اعرضه من جديد",
-  "screens.labels.offer_of": "اعرض {name} من جديد",
+  "screens.labels.offer_of": "اعرضه من جديد: {name}",
   "screens.snippets.title": "العبارات الجاهزة",
   "screens.snippets.add": "أضف عبارة",
   "screens.snippets.none": "لا عبارة بعد. ما تكتبه مرارًا يُحفظ هنا.",

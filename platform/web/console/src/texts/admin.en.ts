@@ -171,7 +171,7 @@ export const admin = {
   "screens.labels.retire_sure": "Offer {name} no more? It stays on the cases that carry it.",
   "screens.labels.retired": "Retired",
   "screens.labels.offer": "Offer again",
-  "screens.labels.offer_of": "Offer {name} again",
+  "screens.labels.offer_of": "Offer again: {name}",
   "screens.snippets.title": "Snippets",
   "screens.snippets.add": "Add a snippet",
   "screens.snippets.none": "There is no snippet yet. What you write again and again can be kept here.",

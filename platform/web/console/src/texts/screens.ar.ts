@@ -145,6 +145,7 @@ export const screens = {
   "screens.board.longest": "أطول انتظار",
   "screens.board.of_target": "من {target}",
   "screens.board.late": "تجاوز الهدف",
+  "screens.board.never_late": "لم ينتظر أحد أطول من اللازم اليوم",
   "screens.board.late_today": { zero: "لا تأخير اليوم", one: "تأخير واحد اليوم", two: "تأخيران اليوم", few: "{n} تأخيرات اليوم", other: "{n} تأخيرًا اليوم" },
   "screens.board.with_room": "لديهم متسع",
   "screens.board.of_here": "من {n} موجودين",

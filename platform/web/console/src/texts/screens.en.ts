@@ -145,6 +145,7 @@ export const screens = {
   "screens.board.longest": "Longest wait",
   "screens.board.of_target": "of {target}",
   "screens.board.late": "Past the target",
+  "screens.board.never_late": "Nobody waited too long today",
   "screens.board.late_today": { one: "Late once today", other: "Late {n} times today" },
   "screens.board.with_room": "People with room",
   "screens.board.of_here": "of {n} here",

@@ -9,7 +9,9 @@ import { clockTime, elapsed } from "../parts/moments.ts";
 import type { Slot } from "../shapes.ts";
 import { bars, line, roundUp } from "./shape.ts";
 
+/** Units of the drawings; each is about a pixel where there is room for three side by side. */
 const W = 480;
+const NARROW = 360;
 const H = 132;
 const TOP = 8;
 const FLOOR = 110;
@@ -54,7 +56,7 @@ export function Started({ slots }: { slots: Slot[] }): JSX.Element {
             </g>
           );
         })}
-        <Times slots={slots} />
+        <Times slots={slots} width={W} />
       </svg>
       <Numbers caption={t("screens.board.started")} head={[t("screens.board.time"), t("screens.board.alone_key"), t("screens.board.rang_key")]} rows={slots.map((slot) => [clockTime(slot.at, language), String(alone(slot)), String(slot.escalated)])} />
     </figure>
@@ -66,7 +68,7 @@ export function LongestWait({ slots, targetS }: { slots: Slot[]; targetS: number
   const waits = slots.map((slot) => slot.longest_wait_s);
   const longest = Math.max(...waits, 0);
   const most = Math.max(longest, targetS * 1.25, 60);
-  const { path, points } = line(waits, W - LEFT - 6, FLOOR - TOP - 10, most);
+  const { path, points } = line(waits, NARROW - LEFT - 6, FLOOR - TOP - 10, most);
   const target = FLOOR - ((FLOOR - TOP - 10) * targetS) / most;
   const at = waits.indexOf(longest);
   const peak = longest > 0 ? points[at] : undefined;
@@ -77,32 +79,32 @@ export function LongestWait({ slots, targetS }: { slots: Slot[]; targetS: number
     <figure class="bo-chart" aria-label={says}>
       <h2>{t("screens.board.longest")} <small>{t("screens.board.minutes")}</small></h2>
       <p class="bo-legend">{says}</p>
-      <svg class="bo-svg" viewBox={`0 0 ${W} ${H}`} aria-hidden="true" focusable="false">
-        <path class="grid" d={`M${LEFT} ${FLOOR}H${W}`} />
+      <svg class="bo-svg" viewBox={`0 0 ${NARROW} ${H}`} aria-hidden="true" focusable="false">
+        <path class="grid" d={`M${LEFT} ${FLOOR}H${NARROW}`} />
         <text x={LEFT - 8} y={FLOOR + 4} text-anchor="end">0</text>
         {targetS > 0 && (
           <>
-            <path class="target" d={`M${LEFT} ${target}H${W}`} />
+            <path class="target" d={`M${LEFT} ${target}H${NARROW}`} />
             <text x={LEFT - 8} y={target + 4} text-anchor="end">{Math.round(targetS / 60)}</text>
-            <text x={x > W / 2 ? LEFT + 4 : W} y={target - 5} text-anchor={x > W / 2 ? "start" : "end"}>{t("screens.board.target", { time: elapsed(targetS * 1000) })}</text>
+            <text x={x > NARROW / 2 ? LEFT + 4 : NARROW} y={target - 5} text-anchor={x > NARROW / 2 ? "start" : "end"}>{t("screens.board.target", { time: elapsed(targetS * 1000) })}</text>
           </>
         )}
         <g transform={`translate(${LEFT} ${TOP + 10})`}>
           <path class="area" d={`${path}V${FLOOR - TOP - 10}H0Z`} />
           <path class="wait" d={path} />
           {peak && <circle class={late ? "peak late" : "peak"} cx={peak.x} cy={peak.y} r="4" />}
-          {peak && <text class={late ? "late" : ""} x={peak.x + (x > W - 90 ? -9 : 9)} y={peak.y - 3} text-anchor={x > W - 90 ? "end" : "start"}>{late ? t("screens.board.time_late", { time: elapsed(longest * 1000) }) : elapsed(longest * 1000)}</text>}
+          {peak && <text class={late ? "late" : ""} x={peak.x + (x > NARROW - 90 ? -9 : 9)} y={peak.y - 3} text-anchor={x > NARROW - 90 ? "end" : "start"}>{late ? t("screens.board.time_late", { time: elapsed(longest * 1000) }) : elapsed(longest * 1000)}</text>}
         </g>
-        <Times slots={slots} />
+        <Times slots={slots} width={NARROW} />
       </svg>
       <Numbers caption={t("screens.board.longest")} head={[t("screens.board.time"), t("screens.board.longest")]} rows={slots.map((slot) => [clockTime(slot.at, language), elapsed(slot.longest_wait_s * 1000)])} />
     </figure>
   );
 }
 
-function Times({ slots }: { slots: Slot[] }): JSX.Element {
+function Times({ slots, width }: { slots: Slot[]; width: number }): JSX.Element {
   const language = texts.language.value;
-  const shown: [number, number, "start" | "middle" | "end"][] = [[0, LEFT, "start"], [Math.floor((slots.length - 1) / 2), LEFT + (W - LEFT) / 2, "middle"], [slots.length - 1, W, "end"]];
+  const shown: [number, number, "start" | "middle" | "end"][] = [[0, LEFT, "start"], [Math.floor((slots.length - 1) / 2), LEFT + (width - LEFT) / 2, "middle"], [slots.length - 1, width, "end"]];
   return (
     <>
       {shown.map(([at, x, anchor]) => {

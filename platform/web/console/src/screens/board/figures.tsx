@@ -62,7 +62,7 @@ export function Figures({ board }: { board: Board }): JSX.Element {
         figure={longest === undefined ? "–" : elapsed(longest)}
         of={targetS > 0 ? t("screens.board.of_target", { target: elapsed(targetS * 1000) }) : undefined}
         late={late}
-        below={late ? <span class="bo-late"><Icon of={warn} size={13} /> {t("screens.board.late")}</span> : t("screens.board.late_today", { n: today.late })}
+        below={late ? <span class="bo-late"><Icon of={warn} size={13} /> {t("screens.board.late")}</span> : t(today.late === 0 ? "screens.board.never_late" : "screens.board.late_today", { n: today.late })}
         spark={today.per_slot.map((slot) => slot.longest_wait_s)}
         tone="bell"
       />

@@ -68,7 +68,7 @@ function Waiter({ row, place, board, agents, changed }: WaiterProps): JSX.Elemen
   const desk = useDesk();
   const team = desk.teams.value.find((one) => one.slug === row.team)?.name ?? row.team;
   const name = row.visitor?.name || t("screens.unnamed");
-  const question = row.last?.text || (typeof row.handover?.["question"] === "string" ? row.handover["question"] : "") || reasonWord(row.reason);
+  const question = asked(row) || row.last?.text || reasonWord(row.reason);
   return (
     <tr>
       <td class="num faint bo-place">{place}</td>
@@ -82,6 +82,13 @@ function Waiter({ row, place, board, agents, changed }: WaiterProps): JSX.Elemen
       <td><Assign row={row} agents={agents} changed={changed} name={name} /></td>
     </tr>
   );
+}
+
+/** What they asked, as it was handed over. */
+function asked(row: CaseRow): string {
+  const question = row.handover?.["question"];
+  const text = typeof question === "object" && question !== null ? (question as { text?: unknown }).text : question;
+  return typeof text === "string" ? text : "";
 }
 
 export function Wait({ row, targetS }: { row: CaseRow; targetS: number }): JSX.Element {
