@@ -4,7 +4,7 @@ import type { Message, OwnCaseFrame, RoomState } from "@deskbell/client";
 
 export type OwnerKind = "bot" | "waiting" | "person" | "closed";
 
-const ENDINGS = new Set(["case_resolved", "room_closed", "conversation_ended"]);
+const ENDINGS = new Set(["case_resolved", "ended_by_visitor", "room_closed"]);
 
 /**
  * The owner. A conversation is `closed` when it has ended and its visitor has not written since: a word of theirs
