@@ -264,6 +264,18 @@ async def test_a_link_leads_to_its_message_however_far_back(desk: Desk, windows:
         await expect(case.page.locator(".find-bar [role=status]")).to_contain_text("1 of")
 
 
+async def test_what_one_reads_stays_while_older_messages_come(desk: Desk, windows: Callable[..., Any]) -> None:
+    async with opened(desk, windows, mine=True) as case:
+        for number in range(120):
+            await case.line.says(case.room, f"number {number}")
+        await case.page.reload()
+        await expect(case.message("number 119")).to_be_in_viewport()
+        log = case.page.locator(".log")
+        await log.evaluate("log => { log.scrollTop = 0 }")
+        await desk.until(lambda: log.evaluate("log => log.scrollTop > 1000"))
+        await expect(case.message("number 73")).to_be_in_viewport()
+
+
 async def test_no_text_of_others_becomes_anything_but_text(desk: Desk, windows: Callable[..., Any]) -> None:
     evil = '<img src=x onerror="document.title=1"><script>document.title=1</script>[a](javascript:alert(1))'
 

@@ -62,9 +62,7 @@ describe("runs and dividers", () => {
       messages: [message(1), message(2, { created_at: next })],
       notes: [note(1, 2, { created_at: "2026-11-21T09:00:00.000Z" })],
     }));
-    expect(rows.filter((row) => row.kind === "day").map((row) => row.key)).toEqual([
-      `day ${dayOf(message(1).created_at)}`, `day ${dayOf(next)}`,
-    ]);
+    expect(rows.flatMap((row) => (row.kind === "day" ? [dayOf(row.at)] : []))).toEqual([dayOf(message(1).created_at), dayOf(next)]);
   });
 });
 

@@ -56,6 +56,7 @@ export interface VirtualList {
 
 const NEAR_END_PX = 32;
 const NEAR_START_PX = 400;
+const ANCHORS = 4;
 /** So much is drawn above and below what is seen, in windows. */
 const AROUND = 1;
 
@@ -68,7 +69,9 @@ export class Virtual<Row> extends Component<VirtualProps<Row>> implements Virtua
   #observer: ResizeObserver | undefined;
   #range: [from: number, to: number] = [0, 0];
   #focused: { key: string; index: number } | undefined; // the row that holds the focus
-  #anchor: { key: string; index: number; below: number } | undefined; // the first row seen, and how far it is scrolled
+  // The first rows seen, and how far they are scrolled. The first that is still there is held in place: a divider
+  // may go, or move, when rows are put before it.
+  #anchors: { key: string; index: number; below: number }[] = [];
   #top = 0; // where the list was scrolled to when last looked at
   #settling = 0;
 
@@ -115,7 +118,7 @@ export class Virtual<Row> extends Component<VirtualProps<Row>> implements Virtua
     const index = this.#heights.indexOf(key, this.#range[0]);
     if (index < 0) return false;
     this.atEnd.value = false;
-    this.#anchor = { key, index, below: -(this.element?.clientHeight ?? 0) / 3 };
+    this.#anchors = [{ key, index, below: -(this.element?.clientHeight ?? 0) / 3 }];
     this.forceUpdate();
     return true;
   }
@@ -212,15 +215,12 @@ export class Virtual<Row> extends Component<VirtualProps<Row>> implements Virtua
     if (this.props.follow === false) this.atEnd.value = false;
     else if (toEnd <= NEAR_END_PX) this.atEnd.value = true;
     else if (up) this.atEnd.value = false;
-    this.#anchor = undefined;
-    let best = Infinity;
-    for (const [key, element] of this.#drawn) {
-      const bottom = element.offsetTop + element.offsetHeight;
-      // After a long way none of those drawn is seen, and none is held on to.
-      if (bottom <= scrollTop || bottom >= best || element.offsetTop >= scrollTop + clientHeight) continue;
-      best = bottom;
-      this.#anchor = { key, index: Number(element.dataset["index"]), below: scrollTop - element.offsetTop };
-    }
+    // Where one has jumped to, nothing is drawn yet, and nothing far away shall be held instead.
+    const seen = [...this.#drawn].filter(
+      ([, element]) => element.offsetTop + element.offsetHeight > scrollTop && element.offsetTop < scrollTop + clientHeight,
+    );
+    seen.sort(([, one], [, other]) => one.offsetTop - other.offsetTop);
+    this.#anchors = seen.slice(0, ANCHORS).map(([key, element]) => ({ key, index: Number(element.dataset["index"]), below: scrollTop - element.offsetTop }));
     if (scrollTop < NEAR_START_PX) this.props.onStart?.();
   }
 
@@ -239,12 +239,11 @@ export class Virtual<Row> extends Component<VirtualProps<Row>> implements Virtua
     }
     if (this.atEnd.peek()) {
       box.scrollTop = box.scrollHeight;
-    } else if (this.#anchor) {
-      const element = this.#drawn.get(this.#anchor.key);
-      if (element) {
-        const wanted = element.offsetTop + this.#anchor.below;
-        if (Math.abs(box.scrollTop - wanted) >= 1) box.scrollTop = wanted;
-      }
+    } else {
+      const anchor = this.#held();
+      const element = anchor && this.#drawn.get(anchor.key);
+      const wanted = element && element.offsetTop + anchor.below;
+      if (wanted !== undefined && Math.abs(box.scrollTop - wanted) >= 1) box.scrollTop = wanted;
     }
     this.#top = box.scrollTop;
     const atEnd = this.atEnd.peek();
@@ -266,6 +265,15 @@ export class Virtual<Row> extends Component<VirtualProps<Row>> implements Virtua
     this.forceUpdate();
   }
 
+  /** The row that is held in place, where it is now. */
+  #held(): { key: string; index: number; below: number } | undefined {
+    for (const { key, index, below } of this.#anchors) {
+      const now = this.#heights.indexOf(key, index);
+      if (now >= 0) return { key, index: now, below };
+    }
+    return undefined;
+  }
+
   /** The rows to draw: those seen, and some around. */
   #window(): [from: number, to: number] {
     const { rows, whole = 200 } = this.props;
@@ -273,8 +281,8 @@ export class Virtual<Row> extends Component<VirtualProps<Row>> implements Virtua
     const height = this.element?.clientHeight ?? 600;
     let top = this.#heights.total - height;
     if (!this.atEnd.peek()) {
-      const index = this.#anchor ? this.#heights.indexOf(this.#anchor.key, this.#anchor.index) : -1;
-      top = index >= 0 && this.#anchor ? this.#heights.top(index) + this.#anchor.below : this.#top;
+      const anchor = this.#held();
+      top = anchor ? this.#heights.top(anchor.index) + anchor.below : this.#top;
     }
     return [this.#heights.at(top - height * AROUND), this.#heights.at(top + height * (1 + AROUND)) + 1];
   }

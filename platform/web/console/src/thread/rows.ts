@@ -108,7 +108,8 @@ export function rowsOf(story: Story): Row[] {
     if (today > day) {
       day = today;
       open = events = undefined;
-      rows.push({ kind: "day", key: `day ${today}`, at: message.created_at });
+      // Its key goes with the message: older ones of the day, put before it, have a row of their own.
+      rows.push({ kind: "day", key: `day ${today} ${message.id}`, at: message.created_at });
     }
     if (!divided && !note && message.seq > (story.leftAt ?? 0) && message.sender.id !== story.me && !isEvent(message)) {
       divided = true;
