@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, Request, async_playwright
+from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, Request, async_playwright, expect
 
 from deskbell.testing.desk import Desk
 
@@ -28,6 +28,8 @@ ARGS = [
     "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--disable-background-networking",
     "--disable-component-update", "--no-first-run", "--hide-scrollbars",
 ]  # fmt: skip
+# A loaded machine is slow, and what is waited for comes: the patience costs nothing where a test passes.
+expect.set_options(timeout=20_000)
 
 
 def _node_tool() -> Any:
@@ -99,7 +101,7 @@ class Troubles:
 
     def _console(self, message: ConsoleMessage) -> None:
         if message.type in ("error", "warning"):
-            self.seen.append(f"console {message.type}: {message.text}")
+            self.seen.append(f"console {message.type}: {message.text} ({message.location['url']})")
 
     def _request(self, request: Request) -> None:
         parts = urlsplit(request.url)

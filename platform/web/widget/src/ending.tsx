@@ -3,8 +3,8 @@
 import type { JSX } from "preact";
 import { useSignal } from "@preact/signals";
 import { chat, get } from "@deskbell/ui/drawings.ts";
+import { endOf } from "@deskbell/ui/ending.ts";
 import { Icon } from "@deskbell/ui/icon.tsx";
-import { endOf } from "./owner.ts";
 import { lazy } from "./lazy.tsx";
 import type { RatingProps } from "./rating.tsx";
 import type { Session } from "./session.ts";
@@ -34,7 +34,7 @@ export function Ending({ session }: { session: Session }): JSX.Element | null {
   };
   return (
     <div class="ending">
-      {asked.value !== end.id && end.metadata["ask_rating"] === true && <Rating session={session} name={session.lastPerson.value?.name} done={done} />}
+      {asked.value !== end.id && session.ownCase.value?.status === "resolved" && <Rating session={session} name={session.lastPerson.value?.name} done={done} />}
       <p class="event" role="status">{thanks.value && texts.t("thanks")}</p>
       <div class="links">
         <button type="button" onClick={() => void transcript()}>

@@ -3,11 +3,11 @@
 import type { JSX } from "preact";
 import { useSignal } from "@preact/signals";
 import { bell, left, more, x } from "@deskbell/ui/drawings.ts";
+import { endOf } from "@deskbell/ui/ending.ts";
 import { Icon } from "@deskbell/ui/icon.tsx";
 import { Face } from "./face.tsx";
 import { lazy } from "./lazy.tsx";
 import type { MenuProps } from "./menu.tsx";
-import { endOf } from "./owner.ts";
 import { placeOf, timeOf, waitOf } from "./when.ts";
 import type { Widget } from "./widget.ts";
 
@@ -124,7 +124,7 @@ function GetPerson({ widget }: { widget: Widget }): JSX.Element | null {
     }
   };
   return (
-    <button type="button" class="person-btn" aria-label={texts.t("getPerson")} aria-busy={busy.value} onClick={() => void ask()}>
+    <button type="button" class="person-btn" aria-busy={busy.value} onClick={() => void ask()}>
       <Icon of={bell} size={18} />
       <span class="long">{texts.t("getPerson")}</span>
       <span class="short">{texts.t("person")}</span>

@@ -1,7 +1,8 @@
 import { expect, test } from "vitest";
 import type { Message, RoomState } from "@deskbell/client";
+import { endOf } from "@deskbell/ui/ending.ts";
 import { Texts } from "@deskbell/ui/texts.ts";
-import { endOf, ownerOf } from "../src/owner.ts";
+import { ownerOf } from "../src/owner.ts";
 import { english } from "../src/texts/en.ts";
 import { transcriptOf } from "../src/transcript.ts";
 
@@ -29,6 +30,8 @@ test("a conversation that has ended is closed until somebody writes in it again"
   const ended = [message(1), event(2, "case_opened"), message(3), event(4, "case_resolved")];
   expect(ownerOf(owned("bot"), ended, undefined)).toBe("closed");
   expect(endOf(ended)?.seq).toBe(4);
+  expect(endOf([message(1), event(2, "ended_by_visitor")])?.seq).toBe(2);
+  expect(endOf([message(1), event(2, "back_to_bot")])).toBeUndefined();
   expect(ownerOf(owned("bot"), [...ended, message(5)], undefined)).toBe("bot");
   expect(ownerOf(owned("nobody"), [...ended, event(5, "case_opened")], { type: "case", room: "r", status: "waiting" })).toBe("waiting");
 });

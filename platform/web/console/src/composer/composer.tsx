@@ -67,7 +67,8 @@ export function Composer({ talk }: { talk: Talk }): JSX.Element {
     const of = drafts[back.tab];
     of.write(of.text.value ? `${of.text.value}\n${back.text}` : back.text);
   }, [talk.back.value]);
-  useEffect(() => { setGuarded(undefined); }, [tab, text]);
+  // Before the next key press is heard: one that sends right after this text would have its guard taken away again.
+  useLayoutEffect(() => { setGuarded(undefined); }, [tab, text]);
 
   const tooLong = bytes(text) > MAX_BYTES;
   const ready = text.trim() !== "" && !tooLong;

@@ -71,6 +71,12 @@ export function CaseFacts({ row }: { row: CaseRow }): JSX.Element {
       </dd>
       <dt>{t("screens.context.reason")}</dt>
       <dd><span class="cut" dir="auto">{reasonWord(row.reason)}</span></dd>
+      {typeof row.rating === "number" && (
+        <>
+          <dt>{t("screens.context.rated")}</dt>
+          <dd>{t("screens.context.rating", { n: row.rating })}</dd>
+        </>
+      )}
       <Due row={row} />
     </dl>
   );

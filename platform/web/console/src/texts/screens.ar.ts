@@ -232,6 +232,7 @@ export const screens = {
   "screens.context.earlier": "سابقًا",
   "screens.context.all_earlier": "اعرض الكل ({n})",
   "screens.context.talk": "محادثة",
+  "screens.context.rated": "التقييم",
   "screens.context.rating": "التقييم {n} من 5",
   "screens.context.no_messages": "لم يُقل شيء.",
   "screens.page.url": "الصفحة",

@@ -232,6 +232,7 @@ export const screens = {
   "screens.context.earlier": "Earlier",
   "screens.context.all_earlier": "Show all {n}",
   "screens.context.talk": "Conversation",
+  "screens.context.rated": "Rating",
   "screens.context.rating": "Rated {n} of 5",
   "screens.context.no_messages": "Nothing was said.",
   "screens.page.url": "Page",

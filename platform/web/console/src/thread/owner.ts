@@ -12,14 +12,15 @@ export interface Answering {
   user?: string | undefined;
 }
 
-export function answering(state: RoomState | undefined, row: CaseRow | undefined, me: string): Answering | undefined {
+/** `ended`: the conversation is over, and nothing was said since. A case that was sent back to the bot is over as well. */
+export function answering(state: RoomState | undefined, row: CaseRow | undefined, me: string, ended: boolean): Answering | undefined {
   if (!state) return undefined;
   const kind = state.owner?.kind;
   const user = state.owner?.user ?? undefined;
   if (kind === "agent") return { side: user === me ? "me" : "colleague", user };
   if (row?.status === "waiting") return { side: "waiting", user };
-  if (kind === "bot" && row?.status !== "resolved") return { side: "bot", user };
-  if (row?.status === "resolved" || state.archived) return { side: "over" };
+  if (kind === "bot" && !ended) return { side: "bot", user };
+  if (ended || row?.status === "resolved" || state.archived) return { side: "over" };
   return { side: "nobody" };
 }
 

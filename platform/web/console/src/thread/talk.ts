@@ -5,6 +5,7 @@
 
 import { computed, type ReadonlySignal, signal } from "@preact/signals";
 import type { Message } from "@deskbell/client";
+import { endOf } from "@deskbell/ui/ending.ts";
 import { known } from "../acts.ts";
 import { run } from "../commands.ts";
 import type { Desk } from "../desk.ts";
@@ -46,8 +47,10 @@ export class Talk {
     this.desk = desk;
     this.conversation = new Conversation(desk.client, room);
     this.answering = computed(() => {
-      const { state, case: row } = this.conversation;
-      return answering(state.value, row.value, desk.me.value.user.id);
+      const { state, case: row, rows } = this.conversation;
+      // The rows move with each message; the newest of them are with the client, wherever one has scrolled to.
+      const ended = rows.value.length > 0 && endOf(desk.client.rooms.get(room)?.messages.values() ?? []) !== undefined;
+      return answering(state.value, row.value, desk.me.value.user.id, ended);
     });
   }
 
