@@ -423,3 +423,79 @@ async def test_the_frame_passes_axe_in_light_and_dark(desk: Desk, windows: Windo
         await at.page.emulate_media(color_scheme="dark")
         await expect(at.page.locator("html")).to_have_attribute("data-theme", "dark")
         await at.passes_axe()
+
+
+async def test_the_bell_rings_once_for_each_who_comes_unless_it_is_off(desk: Desk, windows: Windows) -> None:
+    count_tones = (
+        "window.rung = 0; window.AudioContext = class extends AudioContext {"
+        " createOscillator() { window.rung++; return super.createOscillator(); } };"
+    )
+    for sound, tones in ((True, 2), (False, 0)):  # a bell has two partials
+        ines = await desk.agent("Ines")
+        async with console(desk, windows, ines) as (at, _):
+            await at.page.add_init_script(count_tones)
+            await at.prefers(sound=sound)
+            await at.log_in("/console/inbox/queue")
+            await expect(at.page.get_by_role("banner").get_by_text("Connected")).to_be_visible()
+            await at.page.mouse.click(700, 600)  # a browser sounds only after a touch
+            name = f"Caller {tones}"
+            await waiting(desk, name)
+            await at.sees(name)
+            await expect(at.page).to_have_title("(1) Queue – Deskbell")
+            if sound:
+                await desk.until(lambda: at.page.evaluate("window.rung > 0"))
+            assert await at.page.evaluate("window.rung") == tones
+            for case in (await ines.get("/cases?view=queue")).json()["items"]:
+                await ines.post(f"/cases/{case['id']}/resolve")
+
+
+async def test_a_row_tells_of_a_draft_and_of_colleagues_who_look(desk: Desk, windows: Windows) -> None:
+    ines, tom = await desk.agent("Ines"), await desk.agent("Tom")
+    (case,) = await given(desk, ines, "Maya")
+    room = (await ines.get(f"/cases/{case}")).json()["room"]
+    async with console(desk, windows, ines) as (at, _), tom.line() as line:
+        await at.log_in()
+        await at.sees("Maya")
+        await line.send({"type": "view", "room": room})
+        await expect(at.row("Maya").get_by_label("Also here: Tom")).to_be_visible()
+        assert (await ines.call("PUT", f"/rooms/{room}/draft", json={"text": "Dear"})).status_code == 200
+        await expect(at.row("Maya").get_by_label("You have begun to write")).to_be_visible()
+        await line.send({"type": "view", "room": None})
+        await expect(at.row("Maya").get_by_label("Also here: Tom")).to_have_count(0)
+
+
+async def test_panes_have_the_widths_one_gave_them_and_focus_hides_them(desk: Desk, windows: Windows) -> None:
+    ines = await desk.agent("Ines")
+    await given(desk, ines, "Maya")
+    async with console(desk, windows, ines) as (at, _):
+        await at.log_in()
+        await at.sees("Maya")
+        handle = at.page.get_by_role("separator", name="Width of the list")
+        await handle.focus()
+        await at.press("ArrowRight", "ArrowRight")
+        await expect(handle).to_have_attribute("aria-valuenow", "364")
+        await at.page.reload()
+        await expect(handle).to_have_attribute("aria-valuenow", "364")
+        await at.row("Maya").click()
+        await at.press("f")
+        await expect(at.row("Maya")).to_have_count(0)
+        await expect(at.page.get_by_role("navigation", name="Views")).to_have_count(0)
+        await at.press("Escape")
+        await at.is_at("Maya")
+
+
+async def test_a_page_older_than_the_server_loads_itself_afresh_once(desk: Desk, windows: Windows) -> None:
+    """The file of a screen is gone: one reload, and if that does not help, words."""
+    ines = await desk.agent("Ines")
+    async with console(desk, windows, ines) as (at, troubles):
+        troubles.expected += ["ERR_FAILED", "Failed to fetch dynamically imported module"]
+        await at.log_in()
+        await expect(at.page.get_by_role("banner")).to_be_visible()
+        loads: list[str] = []
+        at.page.on("load", lambda page: loads.append(page.url))
+        await at.page.route("**/assets/settings-*.js", lambda route: route.abort())
+        await at.press("g", ",")
+        await expect(at.page.get_by_text("This part could not be loaded. Load the page again.")).to_be_visible()
+        await desk.until(lambda: len(loads) == 1)
+        await expect(at.page.get_by_text("This part could not be loaded. Load the page again.")).to_be_visible()
+        assert loads == [f"{desk.url}/console/settings"]

@@ -52,7 +52,7 @@ export function Snooze({ cases, onClose }: { cases: readonly string[]; onClose: 
       </header>
       <div class="presets">
         {presets(desk.now.peek()).map(({ name, until: moment }) => (
-          <button type="button" key={name} onClick={() => { until(moment); }}>
+          <button type="button" key={name} data-first onClick={() => { until(moment); }}>
             <span>{t(name)}</span>
             <span class="num">{say.format(moment)}</span>
           </button>

@@ -17,7 +17,7 @@ export function Dialog({ label, kind, onClose, children }: DialogProps): JSX.Ele
     const shown = dialog.current;
     const before = document.activeElement;
     shown?.showModal();
-    shown?.querySelector<HTMLElement>("input, textarea")?.focus();
+    shown?.querySelector<HTMLElement>("[data-first], input, textarea")?.focus();
     return () => {
       shown?.close();
       if (before instanceof HTMLElement && before.isConnected) before.focus();
