@@ -304,6 +304,7 @@ async def test_logging_in_is_refused_in_words_and_logging_out_leaves_nothing(des
         await other.goto(desk.url + "/console")
         await expect(other.get_by_role("banner")).to_be_visible()
 
+        await at.page.evaluate(f"localStorage.setItem('deskbell/console/{ines.id}/unsent', 'Dear Maya')")
         await at.page.get_by_role("button", name="Ines:").click()
         await at.page.get_by_role("menuitem", name="Log out").click()
         for page in (at.page, other):
