@@ -20,7 +20,12 @@ export function wake(): () => void {
 
 /** Two partials of a small bell that die away within a second. */
 export function ring(): void {
-  if (context?.state !== "running") return;
+  // A sound that has just been allowed may take a moment to start.
+  void context?.resume().then(sound);
+}
+
+function sound(): void {
+  if (!context) return;
   const now = context.currentTime;
   for (const [frequency, loudness, length] of [[1568, 0.12, 0.9], [3951, 0.05, 0.5]] as const) {
     const tone = context.createOscillator();
