@@ -354,10 +354,10 @@ async def test_a_long_history_is_read_in_pieces_and_stays_where_it_is(desk: Desk
         room = await taken(desk, tom)
         await line.subscribe(room)
         many = 2000
+        acks: list[Any] = []
         for start in range(0, many, 50):
-            await asyncio.gather(
-                *(line.says(room, f"Line {n} " + "word " * (n % 40)) for n in range(start, start + 50))
-            )
+            lines = [f"Line {n} " + "word " * (n % 40) for n in range(start, start + 50)]
+            acks += await asyncio.gather(*(line.says(room, text) for text in lines))
         await expect(talk.log.get_by_text(f"Line {many - 1} ")).to_be_visible()
         rows = talk.log.locator(".virtual-row")
         seen: set[int] = set()
@@ -372,6 +372,10 @@ async def test_a_long_history_is_read_in_pieces_and_stays_where_it_is(desk: Desk
 
         await talk.page.mouse.wheel(0, 5000)
         before = await first_seen(talk)
+        above = int(before[0].partition("Line ")[2].split()[0]) - 1
+        await line.ask({"type": "edit", "message": acks[above]["id"], "content": "grown " * 200})
+        await expect(talk.log.get_by_text("grown")).to_have_count(1)
+        assert await first_seen(talk) == before
         await line.says(room, "What came meanwhile")
         await expect(talk.button("1 new message")).to_be_visible()
         assert await first_seen(talk) == before

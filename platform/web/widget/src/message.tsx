@@ -95,7 +95,7 @@ function Body({ message, session }: { message: Message; session: Session }): JSX
 /** How far a message of one's own has come. */
 function Standing({ message, talk }: { message: Message; talk: Talk }): JSX.Element {
   // A bot keeps no marks: what it has answered, it has read.
-  const answered = talk.rows.value.some((row) => row.is === "message" && row.message.sender.kind === "bot" && row.message.seq > message.seq);
+  const answered = talk.rows.value.some((row) => row.is === "message" && voiceOf(row.message, row.mine) === "bot" && row.message.seq > message.seq);
   const standing = answered ? "seen" : reached(message, talk.reads());
   return <span>{words.t(standing === "seen" ? "stateSeen" : standing === "delivered" ? "stateDelivered" : "stateSent")}</span>;
 }
