@@ -80,7 +80,8 @@ class Visit:
             await self.page.evaluate(
                 "() => { let one = document.activeElement;"
                 " while (one?.shadowRoot?.activeElement) one = one.shadowRoot.activeElement;"
-                " return one.getAttribute('aria-label') ?? (one.id || one.tagName) }"
+                " return one.getAttribute('aria-label') || one.id"
+                " || (one.localName === 'button' ? one.textContent : one.tagName) }"
             )
         )
 
@@ -200,8 +201,8 @@ async def test_calls_made_before_the_script_has_come_are_done_in_order(
         assert await seen.heard() == ["ready", "open", "close", "open"]
 
 
-async def test_from_the_bell_to_a_person(desk: Desk, shop: Any, windows: Any, embedded: Any) -> None:
-    """A visitor asks for a person, waits, and is answered while the panel is closed."""
+async def test_from_the_bell_to_the_rating(desk: Desk, shop: Any, windows: Any, embedded: Any) -> None:
+    """A visitor asks for a person, waits, is answered while the panel is closed, and says how it went."""
     agent = await desk.agent("Ines")
     async with windows(desk.address, shop.address) as (context, _), agent.line() as line:
         seen = await visit(context, embedded())
@@ -231,6 +232,27 @@ async def test_from_the_bell_to_a_person(desk: Desk, shop: Any, windows: Any, em
         await seen.button("Back").click()
         await expect(seen.panel.locator(".resume")).to_contain_text("Ines: Hello, this is Ines.")
         await seen.panel.locator(".resume").click()
+
+        await agent.post(f"/cases/{case['id']}/resolve")
+        await expect(seen.panel.get_by_text("How did it go with Ines?")).to_be_visible()
+        assert ["handover", {"to": "closed"}] in await seen.heard()
+        await expect(seen.button("Send rating")).to_be_disabled()
+        await seen.panel.get_by_role("radio", name="Good").focus()
+        await seen.page.keyboard.press("Space")
+        await seen.button("Solved it").click()
+        await seen.panel.get_by_label("Anything to add? Optional").fill("Lovely.")
+        await seen.button("Send rating").click()
+        await expect(seen.panel.get_by_text("Thank you for telling us.")).to_be_visible()
+        await expect(seen.button("Send rating")).to_have_count(0)
+        rated = (await agent.get(f"/cases/{case['id']}")).json()
+        assert (rated["rating"], rated["rating_comment"]) == (4, "Solved it. Lovely.")
+
+        async with seen.page.expect_download() as download:
+            await seen.button("Transcript").click()
+        path = await (await download.value).path()
+        assert "Ines\nHello, this is Ines." in path.read_text("utf-8-sig")
+        await seen.button("Start a new chat").click()
+        await expect(seen.button("Get a person")).to_be_visible()
 
 
 async def test_a_reload_keeps_the_conversation_and_tabs_are_one_visitor(
@@ -339,7 +361,8 @@ async def test_a_message_left_while_nobody_is_there_waits_for_a_person(
 async def test_a_page_can_neither_be_hurt_nor_hurt_it(desk: Desk, shop: Any, windows: Any, embedded: Any) -> None:
     """The page's styles and keys stay outside; what the site is called is text; loaded twice it is there once."""
     rude = (
-        "<style>* { color: red !important; font-size: 40px !important; --fg: red; --site: red; display: block }"
+        "<style>* { color: red !important; font-size: 40px !important; --fg: red; --site: red; display: block;"
+        "--text-2xl: 99px; --u: 9px }"
         "deskbell-widget { display: none !important; position: static !important; height: 999px !important }"
         "</style><p id=end>The end</p><script>window.keys = [];"
         "addEventListener('keydown', (event) => window.keys.push(event.key))</script>"
@@ -436,9 +459,10 @@ async def test_a_small_screen_large_text_and_no_motion(
         await seen.page.keyboard.press("Escape")
         await fits(seen.panel)
         await axe(seen.page)
-        await seen.page.keyboard.press("Shift+Tab")  # from the menu's button, backwards and round
-        await seen.page.keyboard.press("Shift+Tab")
-        assert await seen.page.evaluate("document.activeElement.localName") == "deskbell-widget"
+        await seen.page.keyboard.press("Shift+Tab")  # from the menu's button, the first there is, round to the last
+        assert (await seen.focused()).startswith("Talk to a person")
+        await seen.page.keyboard.press("Tab")
+        assert await seen.focused() == "Menu"
         await seen.panel.get_by_role("button", name="Ask the assistant").tap()
         await seen.button("Start chat").tap()
         await expect(seen.panel.get_by_text("Please agree before we start")).to_be_visible()
@@ -504,7 +528,9 @@ async def test_a_broken_connection_is_told_and_mended(desk: Desk, shop: Any, win
         await expect(seen.panel.locator(".counter.waiting")).to_have_count(1)
 
 
-async def test_a_site_without_a_choice_begins_at_once(desk: Desk, shop: Any, windows: Any, embedded: Any) -> None:
+async def test_a_site_without_a_choice_begins_at_once_and_its_visitor_ends_it(
+    desk: Desk, shop: Any, windows: Any, embedded: Any
+) -> None:
     async with windows(desk.address, shop.address) as (context, _):
         seen = await visit(context, embedded("direct", attributes="data-open data-side=left data-theme=dark"))
         await expect(seen.button("Get a person")).to_be_visible()
@@ -514,4 +540,10 @@ async def test_a_site_without_a_choice_begins_at_once(desk: Desk, shop: Any, win
         assert box is not None and box["x"] == 20
         await seen.button("Menu").click()
         await seen.button("End chat").click()
-        await expect(seen.panel.get_by_role("group", name="End this chat?")).to_be_visible()
+        await seen.panel.get_by_role("group", name="End this chat?").get_by_role("button", name="End chat").click()
+        await expect(seen.panel.get_by_role("heading", name="How did it go?")).to_be_visible()
+        await expect(seen.panel.get_by_text("Chat closed at")).to_be_visible()
+        await expect(seen.button("Get a person")).to_have_count(0)
+        await seen.button("Skip").click()
+        await expect(seen.button("Send rating")).to_have_count(0)
+        await expect(seen.button("Transcript")).to_be_visible()

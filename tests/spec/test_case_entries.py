@@ -123,6 +123,7 @@ async def test_what_was_taken_back_is_not_what_was_said_last(desk: Desk) -> None
         assert "hunter2" not in str([told(listening, case)[-1], await shown(ana, case)])
         # Also of a case that is over: whoever shows it learns that it is gone.
         later = (await writing.says(room, "hunter3"))["id"]
+        await listening.find(of(case, says("hunter3")), after=heard)
         await ana.post(f"/cases/{case}/resolve")
         heard = len(listening.frames)
         await writing.ask({"type": "delete", "message": later})

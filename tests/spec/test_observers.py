@@ -124,22 +124,26 @@ async def test_a_case_that_a_message_changed_is_told_of_like_any_other(database_
         case = (await ana.post(f"/rooms/{room}/take-over")).json()["id"]
         async with kim.line() as agent:
 
-            async def told_after(person: Person, text: str) -> list[dict[str, Any]]:
+            async def told_after(person: Person, text: str) -> dict[str, Any]:
+                """The case as agents hear of it once that was said."""
                 start = len(agent.frames)
                 await person.post(f"/rooms/{room}/messages", {"content": text})
-                await agent.ask({"type": "ping"})
-                frame = await agent.find(lambda f: f["type"] in ("case", "pong"), after=start)
-                return [frame["case"]] if frame["type"] == "case" else []
+                frame = await agent.find(
+                    lambda f: f["type"] == "case" and f["case"]["last"] and f["case"]["last"]["text"] == text,
+                    after=start,
+                )
+                found: dict[str, Any] = frame["case"]
+                return found
 
-            [answered] = await told_after(ana, "Hello, this is Ana.")
+            answered = await told_after(ana, "Hello, this is Ana.")
             assert answered["first_response_at"] and answered["deadline_at"] is None
-            assert await told_after(ana, "Still here.") == [], "nothing changed"
-            [asked] = await told_after(maya, "It is broken.")
+            assert (await told_after(ana, "Still here."))["version"] == answered["version"], "the case is the same"
+            asked = await told_after(maya, "It is broken.")
             assert asked["deadline_at"] and asked["version"] == answered["version"] + 1
-            assert await told_after(maya, "Hello?") == []
+            assert (await told_after(maya, "Hello?"))["version"] == asked["version"]
             until = from_us(desk.clock.now_us() + 3_600_000_000).isoformat()
             assert (await ana.post(f"/cases/{case}/snooze", {"until": until})).status_code == 200
-            [woken] = await told_after(maya, "Still broken.")
+            woken = await told_after(maya, "Still broken.")
             assert woken["status"] == "snoozed" and woken["deadline_at"] < until
         await quiet(desk)
         told = ["opened", "claimed", "answered", "customer_wrote", "snoozed", "customer_wrote"]

@@ -34,7 +34,7 @@ export function Ending({ session }: { session: Session }): JSX.Element | null {
   };
   return (
     <div class="ending">
-      {asked.value !== end.id && session.ownCase.value?.status === "resolved" && <Rating session={session} name={session.lastPerson.value?.name} done={done} />}
+      {asked.value !== end.id && end.metadata["ask_rating"] === true && <Rating session={session} name={session.lastPerson.value?.name} done={done} />}
       <p class="event" role="status">{thanks.value && texts.t("thanks")}</p>
       <div class="links">
         <button type="button" onClick={() => void transcript()}>

@@ -124,7 +124,7 @@ function GetPerson({ widget }: { widget: Widget }): JSX.Element | null {
     }
   };
   return (
-    <button type="button" class="person-btn" aria-busy={busy.value} onClick={() => void ask()}>
+    <button type="button" class="person-btn" aria-label={texts.t("getPerson")} aria-busy={busy.value} onClick={() => void ask()}>
       <Icon of={bell} size={18} />
       <span class="long">{texts.t("getPerson")}</span>
       <span class="short">{texts.t("person")}</span>

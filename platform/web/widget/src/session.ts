@@ -126,7 +126,7 @@ export class Session {
     await this.connect();
     if (this.room.value !== undefined) return true;
     const { items } = (await this.client.rest("GET", "/support/conversations?limit=20")) as { items: RoomState[] };
-    const latest = items.find((state) => !state.archived) ?? items[0];
+    const latest = items.find(({ archived, redirect_to }) => !archived && redirect_to === null) ?? items[0];
     if (latest) await this.#enter(latest.id);
     return latest !== undefined;
   }
@@ -254,6 +254,10 @@ export class Session {
     });
     on("inbox", () => {
       this.#count();
+    });
+    on("room", ({ room, state }) => {
+      // Two conversations have been made one.
+      if (room === this.room.peek() && state.redirect_to !== null) void this.#enter(state.redirect_to).catch(() => undefined);
     });
     on("lost", ({ room }) => {
       if (room === this.room.peek()) batch(() => {
