@@ -55,8 +55,13 @@ export function holdBack(mayLeave: () => boolean): () => void {
   };
 }
 
+/** Ask all who hold back; whatever changes within a screen may ask by itself. */
+export function letsGo(): boolean {
+  return [...holders].every((holder) => holder());
+}
+
 function mayLeave(to: Place): boolean {
-  return to.screen === place.value.screen || [...holders].every((holder) => holder());
+  return to.screen === place.value.screen || letsGo();
 }
 
 /** Go somewhere. `replace`: Back does not come here again. */

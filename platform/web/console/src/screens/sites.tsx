@@ -4,6 +4,7 @@ import { chat } from "@deskbell/ui/drawings.ts";
 import { Icon } from "@deskbell/ui/icon.tsx";
 import type { JSX } from "preact";
 import { useState } from "preact/hooks";
+import { letsGo } from "../route.ts";
 import { t } from "../words.ts";
 import { useLoaded } from "./parts/loaded.ts";
 import { Empty, For, Page, Shown } from "./parts/page.tsx";
@@ -41,7 +42,7 @@ function SitesHere(): JSX.Element {
       key={open ?? ""}
       actions={
         open ? (
-          <button type="button" class="btn" onClick={() => { setOpen(undefined); }}>{t("screens.sites.all")}</button>
+          <button type="button" class="btn" onClick={() => { if (letsGo()) setOpen(undefined); }}>{t("screens.sites.all")}</button>
         ) : (
           <button type="button" class="btn ink" onClick={() => { setOpen("new"); }}>{t("screens.sites.add")}</button>
         )
