@@ -208,6 +208,10 @@ async def test_what_one_does_with_a_message_is_done_for_all(desk: Desk, windows:
         await expect(bulb.locator(".reactions .mine")).to_contain_text("1")
         await bulb.get_by_role("button", name="Pin").click()
         await expect(bulb.locator(".meta")).to_contain_text("Pinned")
+        await case.page.locator(".log").focus()
+        await case.page.keyboard.press("ArrowUp")  # to the last message, and on to the one before it
+        await case.page.keyboard.press("ArrowUp")
+        await expect(bulb).to_be_focused()
         await bulb.get_by_role("button", name="Reply to this").click()
         await case.write("This bulb.")
         await expect(case.message("This bulb.").locator(".quote")).to_contain_text("Which bulb?")

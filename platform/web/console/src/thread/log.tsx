@@ -42,7 +42,7 @@ export function Log({ talk }: { talk: Talk }): JSX.Element {
   useTarget(talk, list);
   const name = conversation.visitor.value?.name ?? "";
   return (
-    <div class="log-frame">
+    <div class="log-frame" onKeyDown={step}>
       <Virtual
         class="log"
         rows={rows}
@@ -62,6 +62,20 @@ export function Log({ talk }: { talk: Talk }): JSX.Element {
       <Announced talk={talk} />
     </div>
   );
+}
+
+/** Arrow keys go from message to message; what one can do with each is then a Tab away. */
+function step(event: KeyboardEvent): void {
+  const by = { ArrowUp: -1, ArrowDown: 1 }[event.key];
+  const from = event.target as HTMLElement;
+  if (!by || event.altKey || event.ctrlKey || event.metaKey || from.closest("textarea, input, [role=menu], dialog")) return;
+  const all = [...(event.currentTarget as HTMLElement).querySelectorAll<HTMLElement>("article[data-message]")];
+  const now = from.closest<HTMLElement>("article[data-message]");
+  const next = now ? all[all.indexOf(now) + by] : all.at(-1);
+  if (!next) return;
+  event.preventDefault();
+  event.stopPropagation();
+  next.focus();
 }
 
 function keyOf(row: Row): string {
