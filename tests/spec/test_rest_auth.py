@@ -34,6 +34,7 @@ async def test_a_visitor_gets_in_with_the_sites_key_alone(desk: Desk) -> None:
 
     me = await desk.http.get("/me", headers={"Authorization": f"Bearer {session['access_token']}"})
     assert me.json()["user"] == session["user"] and me.json()["tenant"] == session["tenant"]
+    assert me.json()["tenant_name"] == "Test"
 
     again = await desk.http.post("/auth/visitors", json={"site_key": SITE_KEY})
     assert again.json()["user"]["id"] != session["user"]["id"]

@@ -325,6 +325,11 @@ async def use_ticket(ports: Ports, name: str, origin: str | None) -> Actor:
     return await _known(ports, ticket.tenant, ticket.user, ticket.token_version, ticket.token_expires_us)
 
 
+async def tenant_name(ports: Ports, actor: Actor) -> str:
+    """What the actor's tenant is called."""
+    return await people.tenant_name(ports.db, actor.tenant)
+
+
 async def origins(ports: Ports, tenant: TenantId | None = None) -> list[str]:
     """The browser origins that sites of a tenant, or of any tenant, name as theirs."""
     found: list[str] = []

@@ -67,6 +67,11 @@ async def tenant_by_slug(db: Database, slug: str) -> Tenant | None:
         return await Tenant.get_or_none(slug=slug)
 
 
+async def tenant_name(db: Database, tenant: TenantId) -> str:
+    """What people call a tenant; empty where there is none."""
+    return await db.fetchval("SELECT name FROM tenants WHERE id = $1", tenant) or ""
+
+
 async def tenants(db: Database) -> list[Tenant]:
     with db.orm():
         return await Tenant.all()

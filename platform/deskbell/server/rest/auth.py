@@ -13,6 +13,7 @@ from deskbell.actions.people import Session
 from deskbell.errors import Forbidden, NotFound, RateLimited, Revoked, TokenExpired, TooLarge, Unauthenticated
 from deskbell.ids import SiteId, TenantId
 from deskbell.model.records import Actor, PublicUser
+from deskbell.ports import Ports
 from deskbell.server.edge import Edge
 from deskbell.server.rest.bodies import Body, Done, Nothing
 from deskbell.server.rest.routes import Ask, Routes
@@ -84,6 +85,7 @@ class Me(msgspec.Struct, frozen=True):
 
     user: PublicUser
     tenant: TenantId
+    tenant_name: str
     role: str
     site: SiteId | None
     attributes: dict[str, Any]
@@ -100,9 +102,10 @@ def _tokens(session: Session) -> Tokens:
     )
 
 
-def _me(actor: Actor) -> Me:
+async def _me(ports: Ports, actor: Actor) -> Me:
     site = None if actor.site is None else SiteId(actor.site)
-    return Me(actor.public(), actor.tenant, actor.role, site, actor.attributes)
+    name = await people.tenant_name(ports, actor)
+    return Me(actor.public(), actor.tenant, name, actor.role, site, actor.attributes)
 
 
 def blueprint(edge: Edge) -> Blueprint:
@@ -160,7 +163,7 @@ def blueprint(edge: Edge) -> Blueprint:
     @routes.get("/me", Me)
     async def me(ask: Ask) -> Me:
         """Who the bearer is."""
-        return _me(ask.actor)
+        return await _me(ports, ask.actor)
 
     @routes.patch("/me", Me, body=Introduction, refuses=[Forbidden, RateLimited])
     async def introduce(ask: Ask) -> Me:
@@ -169,8 +172,7 @@ def blueprint(edge: Edge) -> Blueprint:
         It is kept as claimed, under `attributes.claimed`; a name is also shown, unless the site has given one.
         """
         body: Introduction = ask.body
-        return _me(
-            await people.introduce(ports, ask.actor, name=body.name, email=body.email, attributes=body.attributes)
-        )
+        known = await people.introduce(ports, ask.actor, name=body.name, email=body.email, attributes=body.attributes)
+        return await _me(ports, known)
 
     return routes.blueprint

@@ -28,6 +28,8 @@ const OFTEN_ENOUGH_MS = 30_000;
 export class Desk {
   readonly client: Client;
   readonly me: Signal<Me>;
+  /** What the tenant is called; empty until it is known. */
+  readonly tenant = signal("");
   readonly online = signal<Online>("connecting");
   /** When the next attempt starts, by this machine's clock; none: not known. */
   readonly retryAt = signal<number | undefined>(undefined);
@@ -186,6 +188,7 @@ export class Desk {
   /** Read all lists again. */
   async read(): Promise<void> {
     void this.#items(this.teams, "/teams");
+    void this.#readTenant();
     void this.#items(this.views, "/views");
     void this.#items(this.snippets, "/snippets");
     void this.readLabels();
@@ -245,6 +248,14 @@ export class Desk {
     this.#people.stop();
     this.#unread.stop();
     this.#mentioned.stop();
+  }
+
+  async #readTenant(): Promise<void> {
+    try {
+      this.tenant.value = ((await this.rest("GET", "/me")) as { tenant_name: string }).tenant_name;
+    } catch {
+      // Then the product's own name stands there.
+    }
   }
 
   async #readDrafts(): Promise<void> {

@@ -33,7 +33,9 @@ export function Top(): JSX.Element {
       >
         <Icon of={lines} />
       </button>
-      <span class="brand">{t("app.name")}</span>
+      <span class="brand" dir="auto">
+        {desk.tenant.value || t("app.name")}
+      </span>
       <button type="button" class="find" onClick={() => { show({ kind: "menu" }); }}>
         <Icon of={search} size={16} />
         <span class="cut">{t("top.find")}</span>
