@@ -56,7 +56,7 @@ export function Card({ talk }: { talk: Talk }): JSX.Element | null {
               <li key={message}>
                 <Icon of={draw.history} size={16} />
                 <span class="cut" dir="auto">{plain(text) || t("thread.quoted")}</span>
-                <button type="button" class="link num" aria-label={t("thread.lead", { text: text.slice(0, 60) })} onClick={() => void talk.lead(message)}>
+                <button type="button" class="link num" aria-label={`${whenOf(talk, message)}: ${t("thread.lead", { text: text.slice(0, 60) })}`} onClick={() => void talk.lead(message)}>
                   {whenOf(talk, message)}
                 </button>
               </li>
