@@ -86,7 +86,9 @@ export function past(messages: readonly Message[], { me, seen, spoken = () => fa
   const turns = new Set<string>();
   let day = "";
   let run: { sender: string; at: number; row: MessageRow } | undefined;
-  const newFrom = seen === undefined ? -1 : messages.findIndex((message) => message.seq > seen && message.sender.id !== me);
+  // Where the first one that is new is not here yet, nobody knows which it is.
+  const reaches = seen !== undefined && (messages[0]?.seq ?? 0) <= seen + 1;
+  const newFrom = reaches ? messages.findIndex((message) => message.seq > seen && message.sender.id !== me) : -1;
   messages.forEach((message, at) => {
     const messageDay = dayOf(message.created_at);
     if (messageDay !== day) {

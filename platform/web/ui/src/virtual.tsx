@@ -26,6 +26,8 @@ interface VirtualProps<Row> {
   /** The height of a row that was not drawn yet, in pixels. */
   estimate: (row: Row) => number;
   draw: (row: Row, index: number) => ComponentChild;
+  /** A row that may stand elsewhere the next time, such as a divider: it is not what one reads, so nothing is held by it. */
+  moves?: (row: Row) => boolean;
   /** Given the list once it stands, and null when it goes. */
   hold?: (list: VirtualList | null) => void;
   /** The first rows are near: a good moment to fetch older ones. Told again with each scroll and change while it is so. */
@@ -69,8 +71,7 @@ export class Virtual<Row> extends Component<VirtualProps<Row>> implements Virtua
   #observer: ResizeObserver | undefined;
   #range: [from: number, to: number] = [0, 0];
   #focused: { key: string; index: number } | undefined; // the row that holds the focus
-  // The first rows seen, and how far they are scrolled. The first that is still there is held in place: a divider
-  // may go, or move, when rows are put before it.
+  // The first rows seen, and how far they are scrolled. The first that is still there is held in place.
   #anchors: { key: string; index: number; below: number }[] = [];
   #top = 0; // where the list was scrolled to when last looked at
   #settling = 0;
@@ -86,6 +87,7 @@ export class Virtual<Row> extends Component<VirtualProps<Row>> implements Virtua
 
   override componentDidMount(): void {
     this.#observer = new ResizeObserver(() => {
+      this.getSnapshotBeforeUpdate();
       this.#settle();
     });
     for (const { current } of [this.#box, ...this.#edges]) if (current) this.#observer.observe(current);
@@ -127,7 +129,7 @@ export class Virtual<Row> extends Component<VirtualProps<Row>> implements Virtua
     return this.#drawn.get(key);
   }
 
-  override render({ rows, keyOf, draw, before, after, role, label, class: className = "" }: VirtualProps<Row>): JSX.Element {
+  override render({ rows, keyOf, draw, moves, before, after, role, label, class: className = "" }: VirtualProps<Row>): JSX.Element {
     this.#heights.update(rows);
     this.#range = this.#window();
     const [from, to] = this.#range;
@@ -144,7 +146,7 @@ export class Virtual<Row> extends Component<VirtualProps<Row>> implements Virtua
       if (row === undefined) return;
       const key = keyOf(row);
       parts.push(
-        <div key={key} ref={(element: HTMLDivElement | null) => { this.#hold(key, element); }} data-index={index} class="virtual-row">
+        <div key={key} ref={(element: HTMLDivElement | null) => { this.#hold(key, element); }} data-index={index} data-moves={moves?.(row) ? true : undefined} class="virtual-row">
           {draw(row, index)}
         </div>,
       );
@@ -217,7 +219,8 @@ export class Virtual<Row> extends Component<VirtualProps<Row>> implements Virtua
     else if (up) this.atEnd.value = false;
     // Where one has jumped to, nothing is drawn yet, and nothing far away shall be held instead.
     const seen = [...this.#drawn].filter(
-      ([, element]) => element.offsetTop + element.offsetHeight > scrollTop && element.offsetTop < scrollTop + clientHeight,
+      ([, { offsetTop, offsetHeight, dataset }]) =>
+        dataset["moves"] !== "true" && offsetTop + offsetHeight > scrollTop && offsetTop < scrollTop + clientHeight,
     );
     seen.sort(([, one], [, other]) => one.offsetTop - other.offsetTop);
     this.#anchors = seen.slice(0, ANCHORS).map(([key, element]) => ({ key, index: Number(element.dataset["index"]), below: scrollTop - element.offsetTop }));

@@ -8,6 +8,8 @@ import type { Message } from "@deskbell/client";
 import type { VirtualList } from "@deskbell/ui/virtual.tsx";
 import type { Session } from "./session.ts";
 
+const MARK_MS = 400; // a burst moves the mark a few times, not hundreds
+
 export class Attention {
   /** What is above this `seq` is new; nothing is where it is not said. */
   readonly seen: Signal<number | undefined> = signal();
@@ -37,6 +39,21 @@ export class Attention {
         this.#followed.value = lastOf(messages());
       });
     });
+    // At once where it has rested long enough, else when it has: then with the latest.
+    let due: { room: string; seq: number } | undefined;
+    let rested = 0;
+    const mark = (room: string, seq: number): void => {
+      if (due?.room === room) {
+        due.seq = seq;
+        return;
+      }
+      const mine = (due = { room, seq });
+      setTimeout(() => {
+        if (due === mine) due = undefined;
+        rested = performance.now() + MARK_MS;
+        session.client.markRead(room, mine.seq).catch(() => undefined);
+      }, Math.max(0, rested - performance.now()));
+    };
     // Who looks away finds on coming back what is new.
     const looking = computed(() => session.shown.value && this.#focused.value);
     let looked = looking.peek();
@@ -52,7 +69,7 @@ export class Attention {
       this.#followed.value = last;
       if (!looking.value || last <= this.#marked) return;
       this.#marked = last;
-      session.client.markRead(view.id, last).catch(() => undefined);
+      mark(view.id, last);
     });
   }
 }

@@ -57,9 +57,10 @@ export class Outgoing {
     this.recount();
   }
 
-  /** A message of one's own is stored. */
-  stored({ room, client_id: clientId }: Message): void {
-    this.#aside.take(room, clientId);
+  /** Messages of one's own are stored. */
+  stored(messages: readonly Message[]): void {
+    if (messages.length === 0) return;
+    for (const { room, client_id: clientId } of messages) this.#aside.take(room, clientId);
     this.recount();
   }
 

@@ -3,8 +3,9 @@
  * What is on its way is {@link Outgoing}'s, what was seen {@link Attention}'s, what is read out {@link Herald}'s.
  */
 
-import { computed, effect, type ReadonlySignal, type Signal, signal, untracked } from "@preact/signals";
+import { batch, computed, effect, type ReadonlySignal, type Signal, signal, untracked } from "@preact/signals";
 import type { Events, Message } from "@deskbell/client";
+import { NextFrame } from "@deskbell/ui/frames.ts";
 import { past, present, type Row, settled, type Unsent } from "@deskbell/ui/timeline.ts";
 import type { VirtualList } from "@deskbell/ui/virtual.tsx";
 import { Attention } from "./attention.ts";
@@ -43,6 +44,11 @@ export class Talk {
   readonly #writing: Signal<number> = signal(0);
   readonly #marks: Signal<number> = signal(0);
   readonly #typing: Signal<number> = signal(0);
+  readonly #moved = new Set<Signal<number>>();
+  readonly #frame = new NextFrame(() => {
+    this.#takeUp();
+  });
+  #born: Message[] = [];
   #more = true; // there is something older than what is here
   #typed = 0; // when typing was last told
   #typingOff: ReturnType<typeof setTimeout> | undefined;
@@ -206,7 +212,8 @@ export class Talk {
       }
     };
     const told = (version: Signal<number>) => () => {
-      version.value++;
+      this.#moved.add(version);
+      this.#frame.ask();
     };
     here(["changed", "purged", "participant", "room"], told(this.#stored));
     here(["writing", "void", "message", "loaded"], told(this.#writing));
@@ -217,13 +224,24 @@ export class Talk {
       this.#stored.value++;
     });
     here(["message"], ({ message }) => {
-      this.#stored.value++;
-      if (message.sender.id === this.session.me.peek()?.id) {
-        this.outgoing.stored(message);
-        return;
-      }
-      client.markDelivered(message.room, message.seq);
-      if (this.session.shown.peek()) this.herald.message(message);
+      this.#born.push(message);
+      told(this.#stored)();
+    });
+  }
+
+  /** Take up all that has come since the last picture. */
+  #takeUp(): void {
+    const { client, me, shown } = this.session;
+    const born = this.#born;
+    this.#born = [];
+    batch(() => {
+      for (const version of this.#moved) version.value++;
+      this.#moved.clear();
+      const theirs = born.filter((message) => message.sender.id !== me.peek()?.id);
+      this.outgoing.stored(born.filter((message) => !theirs.includes(message)));
+      const last = theirs.at(-1);
+      if (last) client.markDelivered(last.room, last.seq);
+      if (shown.peek()) for (const message of theirs) this.herald.message(message);
     });
   }
 }

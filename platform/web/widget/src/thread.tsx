@@ -33,6 +33,7 @@ export function Thread({ talk }: { talk: Talk }): JSX.Element {
         keyOf={keyOf}
         estimate={estimate}
         draw={draw}
+        moves={moves}
         hold={hold}
         onStart={() => void talk.older()}
         before={<p class="earlier">{talk.loadingOlder.value && words.t("loadingEarlier")}</p>}
@@ -64,6 +65,10 @@ function Below({ talk }: { talk: Talk }): JSX.Element {
 
 function keyOf(row: Row): string {
   return row.key;
+}
+
+function moves({ is }: Row): boolean {
+  return is === "day" || is === "new" || is === "events";
 }
 
 /** About how high a row will be, before it is drawn. */

@@ -7,9 +7,9 @@
 
 import { batch, computed, type ReadonlySignal, type Signal, signal } from "@preact/signals";
 import type { Client, DeskbellError, Message, PublicUser, RoomState } from "@deskbell/client";
+import { NextFrame } from "@deskbell/ui/frames.ts";
 import { known } from "../acts.ts";
 import type { CaseRow } from "../records.ts";
-import { NextFrame } from "./frames.ts";
 import { hear } from "./hearing.ts";
 import { History } from "./history.ts";
 import { type Outgoing, outgoingOf } from "./outgoing.ts";

@@ -56,7 +56,7 @@ export function Find({ talk }: { talk: Talk }): JSX.Element {
   const here = found?.[at];
   useEffect(() => {
     if (!here) return;
-    void conversation.goTo(here.id).then(() => { field.current?.focus(); }, () => undefined);
+    conversation.goTo(here.id).catch(() => undefined);
   }, [here?.id]);
   useEffect(() => mark(words, conversation.rows), [words]);
   const close = (): void => {

@@ -49,6 +49,7 @@ export function Log({ talk }: { talk: Talk }): JSX.Element {
         keyOf={keyOf}
         estimate={estimate}
         draw={(row) => <Drawn row={row} talk={talk} />}
+        moves={moves}
         hold={setList}
         follow={!more.after}
         onStart={() => {
@@ -80,6 +81,10 @@ function step(event: KeyboardEvent): void {
 
 function keyOf(row: Row): string {
   return row.key;
+}
+
+function moves({ kind }: Row): boolean {
+  return kind === "day" || kind === "new" || kind === "card" || kind === "events";
 }
 
 /** About how high a row is before it was drawn: lines of some sixty letters. */
@@ -151,7 +156,8 @@ function useTarget(talk: Talk, list: VirtualList | null): void {
         return;
       }
       row?.classList.add("marked");
-      row?.querySelector<HTMLElement>("[data-message]")?.focus({ preventScroll: true });
+      // Who is still typing what to look for goes on typing.
+      if (!document.activeElement?.closest("search")) row?.querySelector<HTMLElement>("[data-message]")?.focus({ preventScroll: true });
       timer = setTimeout(() => { row?.classList.remove("marked"); }, MARKED_MS);
     };
     lead();
