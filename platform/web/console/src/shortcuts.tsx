@@ -24,7 +24,7 @@ export function Shortcuts({ onClose }: { onClose: () => void }): JSX.Element {
           <Icon of={x} size={16} />
         </button>
       </header>
-      <div class="sheet-keys">
+      <div class="sheet-keys" role="region" aria-label={t("shortcuts.title")} tabIndex={0}>
         {GROUPS.map((group) => {
           const keyed = all.filter((command) => command.group === group && keysOf(command).length > 0);
           if (keyed.length === 0) return null;
