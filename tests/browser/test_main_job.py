@@ -155,7 +155,7 @@ async def test_from_the_first_question_to_the_thanks(desk: Desk, shop: Any, wind
         await visitor.rates(5, "Quick and kind")
         await expect(visitor.panel.get_by_text("Thank you for telling us.")).to_be_visible()
         await agent.page.goto(f"{desk.url}/console/inbox/resolved")
-        await agent.row("Maya").locator("a.to").first.click()
+        await agent.looks_at("Maya")
         await expect(agent.page.locator(".cx")).to_contain_text("5 of 5")
 
         assert "SISTER" not in await visitor.everything()

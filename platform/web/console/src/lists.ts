@@ -75,7 +75,7 @@ export class Lists {
       });
     }
     const wanted = narrowed.value;
-    const found = this.#cases(this.filterOf(list)).filter((row) => passes(row, wanted));
+    const found = onceEach(this.#cases(this.filterOf(list)).filter((row) => passes(row, wanted)));
     return sorted(found, preferences.value.sort).map(rowOf);
   }
 
@@ -85,6 +85,16 @@ export class Lists {
     const teams = this.#teams.value;
     return [...store.rows.value.values()].filter((row) => isIn(row, view, me.value.user.id, teams) && passes(row, filter));
   }
+}
+
+/** Of each conversation its newest case: one that was resolved and asked for a person again has several. */
+export function onceEach(rows: readonly CaseRow[]): CaseRow[] {
+  const newest = new Map<string, CaseRow>();
+  for (const row of rows) {
+    const other = newest.get(row.room);
+    if (!other || other.opened_at < row.opened_at) newest.set(row.room, row);
+  }
+  return [...newest.values()];
 }
 
 /** The newest of each conversation. */

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { Cases, isIn, passes } from "../src/cases.ts";
-import { needsUs, sorted } from "../src/lists.ts";
+import { needsUs, onceEach, sorted } from "../src/lists.ts";
 import { linesOf, pick, picked, pickNone, settled } from "../src/list/shown.ts";
 import { inSight, tops } from "../src/list/window.ts";
 import { rowOf } from "../src/lists.ts";
@@ -36,6 +36,13 @@ describe("the order of a list", () => {
 });
 
 describe("what is in a list", () => {
+  test("a conversation stands there once, as its newest case", () => {
+    const [first, again] = [caseRow("first", { opened_at: at(-90) }), caseRow("again", { opened_at: at(-9) })];
+    const other = caseRow("other", { room: "elsewhere" });
+    expect(ids(onceEach([{ ...first, room: "r" }, other, { ...again, room: "r" }]))).toBe("again other");
+    expect(ids(onceEach([{ ...again, room: "r" }, { ...first, room: "r" }]))).toBe("again");
+  });
+
   test("mine is what is assigned to me, the queue what waits for my teams", () => {
     const teams = new Set(["support", "*"]);
     expect(isIn(answered("a", at(0)), "mine", "me", teams)).toBe(true);
