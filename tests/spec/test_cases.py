@@ -9,9 +9,11 @@ from typing import Any
 
 import pytest
 
+from deskbell.actions import cases as case_actions
 from deskbell.clock import from_us
 from deskbell.ids import new_id
 from deskbell.store import cases as stored_cases
+from deskbell.store.change import Change
 from deskbell.testing.desk import Desk, Line, Person, settings_for
 
 
@@ -40,6 +42,28 @@ async def told(person: Person, room: str) -> list[str]:
 
 async def nobody_waits_for_ever(desk: Desk) -> None:
     assert await stored_cases.without_deadline(desk.application.ports.db) == []
+
+
+# the line
+
+
+async def test_who_asks_hears_their_place_however_long_the_commit_takes(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The line is told as it is after the commit, not as it was before: nobody would tell it again."""
+    finish = Change.finish
+
+    async def slowly(change: Change) -> None:
+        await finish(change)
+        await asyncio.sleep(0.2)
+
+    monkeypatch.setattr(Change, "finish", slowly)
+    monkeypatch.setattr(case_actions, "LINE_SETTLES_S", 0.0)
+    maya = await desk.visitor()
+    async with maya.line() as line:
+        room, _ = await escalated(maya)
+        told_place = await line.wait("case", room=room, status="waiting")
+        assert told_place["position"] == 1
 
 
 # the ladder
@@ -236,8 +260,6 @@ async def test_a_change_while_the_line_is_being_told_is_told_as_well(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The last word a visitor hears of their place is true."""
-    from deskbell.actions import cases
-
     maya, ben, ana = await desk.visitor("Maya"), await desk.visitor("Ben"), await desk.agent()
     async with ben.line() as line:
         _, first = await escalated(maya)
@@ -255,7 +277,8 @@ async def test_a_change_while_the_line_is_being_told_is_told_as_well(
             return rows
 
         monkeypatch.setattr(db, "fetch", slow)
-        cases._tell_line_later(desk.application.ports, desk.tenant, "support")
+        async with desk.application.ports.journal.change(desk.tenant) as change:
+            case_actions._tell_line_later(desk.application.ports, change, "support")
         await asyncio.wait_for(reading.wait(), 5)
         await ana.post(f"/cases/{first}/claim")
         go_on.set()

@@ -196,7 +196,7 @@ async def open_in(
         text = hand_over.say or KEEP_PLACE
         await say_event(change, room.id, system, "case_opened", text, reason=hand_over.reason)
     case = await change.put_case(case, what="opened")
-    _tell_line_later(ports, change.tenant, team)
+    _tell_line_later(ports, change, team)
     return case
 
 
@@ -417,7 +417,7 @@ async def _hand_to(
     )
     stored = await change.put_case(case, what=what)
     _tell_customer(change, room, frames.OwnCaseFrame(room=room.id, status="assigned"))
-    _tell_line_later(ports, change.tenant, case.team)
+    _tell_line_later(ports, change, case.team)
     return stored
 
 
@@ -496,9 +496,9 @@ async def transfer(
         _out_of_hands(change, found.room)
         await say_event(change, found.room, system, "case_transferred", "I've asked the right team to join.")
         stored = await change.put_case(queued, what="transferred")
-        _tell_line_later(ports, actor.tenant, stored.team)
+        _tell_line_later(ports, change, stored.team)
         if case.team != stored.team:
-            _tell_line_later(ports, actor.tenant, case.team)
+            _tell_line_later(ports, change, case.team)
         return stored
 
 
@@ -555,7 +555,7 @@ async def give_back(ports: Ports, actor: Actor, case_id: CaseId, to: str) -> Cas
             )
             stored = await change.put_case(ended, what="returned_to_bot")
             _tell_customer(change, place.room, frames.OwnCaseFrame(room=found.room, status="resolved"))
-        _tell_line_later(ports, actor.tenant, stored.team)
+        _tell_line_later(ports, change, stored.team)
         return stored
 
 
@@ -603,7 +603,7 @@ async def resolve(ports: Ports, actor: Actor, case_id: CaseId) -> Case:
         )
         stored = await change.put_case(ended, what="resolved")
         _tell_customer(change, room, frames.OwnCaseFrame(room=found.room, status="resolved"))
-        _tell_line_later(ports, actor.tenant, case.team)
+        _tell_line_later(ports, change, case.team)
         return stored
 
 
@@ -674,7 +674,7 @@ async def merge(ports: Ports, actor: Actor, case_id: CaseId, into: CaseId) -> Ca
         stored = await change.put_case(over, what="merged")
         _tell_customer(change, place.room, frames.OwnCaseFrame(room=found.room, status="merged"))
         for team in {case.team, kept.team}:
-            _tell_line_later(ports, actor.tenant, team)
+            _tell_line_later(ports, change, team)
         return stored
 
 
@@ -708,7 +708,7 @@ async def change_case(
         if priority is None or priority == case.priority:
             return case
         stored = await change.put_case(replace(case, priority=priority), what="changed")
-        _tell_line_later(ports, actor.tenant, case.team)
+        _tell_line_later(ports, change, case.team)
         return stored
 
 
@@ -844,12 +844,16 @@ def _tell_customer(change: Change, room: Room, frame: frames.OwnCaseFrame) -> No
 def tell_over(ports: Ports, change: Change, room: Room, case: Case) -> None:
     """Tell the visitor that their case is over, and those behind them that the line is shorter."""
     _tell_customer(change, room, frames.OwnCaseFrame(room=room.id, status="resolved"))
-    _tell_line_later(ports, change.tenant, case.team)
+    _tell_line_later(ports, change, case.team)
 
 
-def _tell_line_later(ports: Ports, tenant: TenantId, team: str) -> None:
-    """Tell a line in a moment, once for all that changes in it until then."""
-    ports.tasks.once(f"line:{tenant}:{team}", _tell_settled_line(ports, tenant, team))
+def _tell_line_later(ports: Ports, change: Change, team: str) -> None:
+    """Tell a line in a moment, once for all that changes in it until then.
+
+    The moment begins with the commit: told before, the line would be as it was, and nobody would tell it again.
+    """
+    tenant = change.tenant
+    change.once_committed(lambda: ports.tasks.once(f"line:{tenant}:{team}", _tell_settled_line(ports, tenant, team)))
 
 
 async def _tell_settled_line(ports: Ports, tenant: TenantId, team: str) -> None:
@@ -1059,7 +1063,7 @@ async def step(ports: Ports, tenant: TenantId, case_id: CaseId, room_id: RoomId)
             )
         stored = await change.put_case(after, what=due.action)
         for team in {case.team, stored.team}:
-            _tell_line_later(ports, tenant, team)
+            _tell_line_later(ports, change, team)
         return stored
 
 
@@ -1073,5 +1077,5 @@ async def _agent_is_silent(ports: Ports, change: Change, room: Room, case: Case,
     await say_event(change, room.id, system, "case_returned", "I've asked another colleague to join.")
     queued = case_rules.queued(case, now=now, offer_s=ports.settings.support.offer_s, urgent=True)
     stored = await change.put_case(queued, what="returned")
-    _tell_line_later(ports, change.tenant, stored.team)
+    _tell_line_later(ports, change, stored.team)
     return stored

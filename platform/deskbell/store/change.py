@@ -8,7 +8,7 @@ change is allowed is its caller's business.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Container, Mapping, Sequence
+from collections.abc import Callable, Collection, Container, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -90,6 +90,7 @@ class Change:
         self.rooms = rooms
         self.channels = channels
         self.queues: set[str] = set()
+        self.afterwards: list[Callable[[], object]] = []
         self._observed = observed
         self._targets = targets
         self._moved: set[RoomId] = set()
@@ -408,6 +409,10 @@ class Change:
     def tell(self, event: Event) -> None:
         """Announce something beside the records, e.g. to one user."""
         self._events.append(event)
+
+    def once_committed(self, work: Callable[[], object]) -> None:
+        """Begin something that reads what is written here, so not before it can be read."""
+        self.afterwards.append(work)
 
     # ending
 

@@ -155,6 +155,11 @@ class Journal:
     def _committed(self, change: Change) -> None:
         passing("after_commit")
         self._tell(change.events(), change.queues)
+        try:
+            for work in change.afterwards:
+                work()
+        except Exception:
+            log.exception("afterwards_failed")
 
     def _tell(self, events: Sequence[Event], queues: Iterable[str]) -> None:
         """Announce what was committed. A listener that fails changes nothing about that, for nobody."""
