@@ -1,9 +1,10 @@
 """Ten thousand random interleavings of everybody who may touch a conversation, and what holds after each of them.
 
 A bot that answers, streams, gives up or fails; a visitor who writes, writes the same again, asks for a person, keeps
-their place; two agents who claim, take over, return, transfer, put off, resolve, reopen and write notes; deadlines that
-pass. In each round a few of them act at once, on rooms that go on from round to round. On PostgreSQL half of the acts
-happen on a second instance that hears nothing of the first: what holds there holds by the store alone.
+their place, leaves the line, ends it all; two agents who claim, take over, return, transfer, put off, resolve, reopen
+and write notes; deadlines that pass. In each round a few of them act at once, on rooms that go on from round to round.
+On PostgreSQL half of the acts happen on a second instance that hears nothing of the first: what holds there holds by
+the store alone.
 
 What happened is told by the events of each commit, in the order of the room's numbers; what is, by the store.
 """
@@ -27,7 +28,7 @@ import msgspec
 import pytest
 import structlog
 
-from deskbell.actions import cases, messages, people, support, turns
+from deskbell.actions import cases, leaving, messages, people, support, turns
 from deskbell.app import Application
 from deskbell.clock import from_us
 from deskbell.contracts import BotEvent, Escalate, Say, SetState, TextDelta, Turn
@@ -187,6 +188,12 @@ class Play:
     async def visitor_keeps_their_place(self) -> None:
         await cases.keep_place(self.ports(), self.visitor, self.room)
 
+    async def visitor_leaves_the_line(self) -> None:
+        await leaving.leave_queue(self.ports(), self.visitor, self.room)
+
+    async def visitor_ends(self) -> None:
+        await leaving.end(self.ports(), self.visitor, self.room)
+
     async def visitor_rates(self) -> None:
         await cases.rate(self.ports(), self.visitor, self.room, 4)
 
@@ -253,6 +260,8 @@ class Play:
             (self.visitor_writes, 12),
             (self.visitor_asks_for_a_person, 4),
             (self.visitor_keeps_their_place, 3),
+            (self.visitor_leaves_the_line, 3),
+            (self.visitor_ends, 1),
             (self.visitor_rates, 1),
             (self.agent_claims, 5),
             (self.both_claim, 4),

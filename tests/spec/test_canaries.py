@@ -18,7 +18,7 @@ import pytest
 import structlog
 
 from deskbell.contracts import BotEvent, Escalate, Say, SetState, Turn
-from deskbell.testing.desk import Desk, Line, Person, settings_for
+from deskbell.testing.desk import SITE_KEY, SITE_SECRET, Desk, Line, Person, settings_for
 
 NOTE, EDITED_NOTE = "canary-note-1", "canary-note-2"
 HANDOVER = "canary-handover-3"
@@ -28,6 +28,9 @@ DELETED, DELETED_GROUP, DELETED_NOTE = "canary-deleted-8", "canary-deleted-9", "
 EDITED, EDITED_GROUP = "canary-edited-11", "canary-edited-12"
 BEFORE, AFTER = "canary-before-13", "canary-after-14"
 FOREIGN, FOREIGN_NAME = "canary-foreign-15", "canary-foreign-16"
+CLAIMED, CAME_FROM = "canary-claimed-17", "canary-page-18"
+CALLED, LAST, RATED = "canary-called-19", "canary-last-20", "canary-rated-21"
+SITE_ORIGIN = "shop.example"
 
 MAY_SEE = {
     NOTE: {"Ana"},
@@ -46,6 +49,13 @@ MAY_SEE = {
     AFTER: {"Tom", "Liz"},
     FOREIGN: {"Spy", FOREIGN_NAME},
     FOREIGN_NAME: {"Spy", FOREIGN_NAME},
+    CLAIMED: {"Maya", "Ana"},  # what a visitor says of themselves
+    CAME_FROM: {"Maya", "Ana"},
+    CALLED: {"Ana"},  # a note that calls her
+    LAST: set(),  # what was said last, until it was taken back
+    RATED: {"Ana"},
+    SITE_SECRET: set(),
+    SITE_ORIGIN: set(),  # for admins of the tenant, of whom none walks here
 }
 
 
@@ -58,7 +68,7 @@ class World:
     lines: dict[str, Line] = field(default_factory=dict)
     since: dict[str, int] = field(default_factory=dict)
     home: dict[str, str] = field(default_factory=dict)
-    ids: dict[str, list[str]] = field(default_factory=lambda: {"room_id": [], "message_id": [], "case_id": []})
+    ids: dict[str, list[str]] = field(default_factory=lambda: {"public_key": [SITE_KEY]})
 
     def who(self, name: str) -> Person:
         return next(person for person in self.people if person.name == name)
@@ -107,7 +117,8 @@ async def settle(world: World) -> None:
     """Put a canary into every place where somebody's words are kept; then take away what is to be taken away."""
     desk, lines = world.desk, world.lines
     maya, ben, ana, tom, liz, spy, foreign = world.people
-    a, b = await maya.conversation(), await ben.conversation()
+    assert (await maya.call("PATCH", "/me", json={"attributes": {"plan": CLAIMED}})).status_code == 200
+    a, b = await maya.conversation(page=f"https://page.example/{CAME_FROM}"), await ben.conversation()
     for person, room in ((maya, a), (ben, b), (ana, a), (ana, b)):
         await lines[person.name].subscribe(room)
 
@@ -122,11 +133,14 @@ async def settle(world: World) -> None:
     case = (await lines["Ana"].find(lambda f: f["type"] == "case" and f["case"]["room"] == a))["case"]["id"]
     await world.says("Ben", b, "break down")
     await lines["Ben"].find(lambda f: f["type"] == "case" and f["status"] == "waiting")
+    bens = (await ana.get(f"/rooms/{b}")).json()["case"]
+    last = await world.says("Ben", b, LAST)
 
     note = (await ana.post(f"/rooms/{a}/notes", {"text": NOTE})).json()["id"]
     backstage = (await ana.get(f"/rooms/{a}/backstage")).json()["id"]
-    gone = (await ana.post(f"/rooms/{a}/notes", {"text": DELETED_NOTE})).json()["id"]
+    gone = (await ana.post(f"/rooms/{a}/notes", {"text": DELETED_NOTE, "mentions": [ana.id]})).json()["id"]
     changed = (await ana.post(f"/rooms/{a}/notes", {"text": EDITED_NOTE})).json()["id"]
+    await ana.post(f"/rooms/{a}/notes", {"text": CALLED, "mentions": [ana.id]})
     await lines["Ana"].subscribe(backstage)
     await lines["Ana"].ask({"type": "react", "message": note, "emoji": "👀"})
 
@@ -150,8 +164,10 @@ async def settle(world: World) -> None:
 
     for name, message, text in (("Maya", edited, "better"), ("Tom", rewritten, "better"), ("Ana", changed, "better")):
         assert (await lines[name].ask({"type": "edit", "message": message, "content": text}))["type"] == "ack"
-    for name, message in (("Maya", deleted), ("Tom", early), ("Ana", gone)):
+    for name, message in (("Maya", deleted), ("Ben", last), ("Tom", early), ("Ana", gone)):
         assert (await lines[name].ask({"type": "delete", "message": message}))["type"] == "ack"
+    assert (await ben.post(f"/rooms/{b}/end")).status_code == 200
+    assert (await ben.post(f"/rooms/{b}/rating", {"rating": 2, "comment": RATED})).status_code == 200
     await desk.until(lambda: desk.application.ports.journal.waiting == 0)
     for name, line in lines.items():
         # What was sent before it was taken away was rightly sent.
@@ -168,7 +184,8 @@ async def settle(world: World) -> None:
     }
     world.ids["room_id"] = [a, b, backstage, group, abroad]
     world.ids["message_id"] = [mayas, edited, deleted, note, gone, changed, before, early, after, rewritten, foreign_id]
-    world.ids["case_id"] = [case]
+    world.ids["message_id"].append(last)
+    world.ids["case_id"] = [case, bens]
     # Life goes on after that, and tells everybody what it tells.
     await world.says("Maya", a, "thank you")
     await world.says("Tom", group, "see above", reply_to=before)
@@ -229,6 +246,10 @@ async def walk(world: World, person: Person) -> str:
         for verb, body in (("forward", {"room": alone}), ("report", {"reason": "curious"})):
             answer = await person.post(f"/messages/{message}/{verb}", body)
             heard.append(f"{answer.status_code} {answer.headers} {answer.text}")
+    for case, into in itertools.permutations(world.ids["case_id"], 2):
+        answer = await person.post(f"/cases/{case}/merge", {"into": into})
+        assert answer.status_code in (404, 409, 410)
+        heard.append(f"{answer.headers} {answer.text}")
     await get(f"/rooms/{alone}/messages")
     users = ",".join(one.id for one in world.people)
     await get(f"/presence?users={users}")
@@ -257,9 +278,11 @@ async def test_nobody_finds_what_they_may_not_see_by_any_path(world: World, capl
         await settle(world)
         found = {person.name: await walk(world, person) for person in world.people}
         await world.desk.tick()
+    addresses: dict[str, set[str]] = {person.email: {"Spy"} for person in world.people if person.email}
+    addresses |= {world.who("Ana").email: set()}  # Spy is an admin, of the other tenant
     leaks = [
         (canary, name)
-        for canary, allowed in MAY_SEE.items()
+        for canary, allowed in (MAY_SEE | addresses).items()
         for name, text in found.items()
         if canary in text and name not in allowed
     ]
