@@ -158,29 +158,6 @@ export function present({ past: above, unsent, writing }: PresentOptions): (Unse
   return rows;
 }
 
-/** Rows again: the same objects where nothing about them has changed, so that they need not be drawn again. */
-export function settled<Some extends Row>(before: readonly Some[], after: readonly Some[]): Some[] {
-  const known = new Map(before.map((row) => [row.key, row]));
-  return after.map((row) => {
-    const old = known.get(row.key);
-    return old !== undefined && alike(old, row) ? old : row;
-  });
-}
-
-function alike(one: object, other: object): boolean {
-  const [first, second] = [Object.entries(one), Object.entries(other)];
-  return (
-    first.length === second.length &&
-    first.every(([name, value]: [string, unknown], at) => {
-      const [otherName, otherValue] = second[at] as [string, unknown];
-      if (name !== otherName) return false;
-      if (value === otherValue) return true;
-      if (Array.isArray(value) && Array.isArray(otherValue)) return value.length === otherValue.length && value.every((part, index) => part === otherValue[index]);
-      return name === "unsent" && alike(value as object, otherValue as object);
-    })
-  );
-}
-
 /** How far a message of one's own has come, by the marks of everybody else. */
 export function reached(message: Message, reads: ReadonlyMap<string, readonly [read: number, delivered: number]>): "sent" | "delivered" | "seen" {
   let found: "sent" | "delivered" = "sent";

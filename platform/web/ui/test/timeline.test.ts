@@ -1,6 +1,7 @@
 import type { Message } from "@deskbell/client";
 import { expect, test } from "vitest";
-import { past, present, reached, type Row, settled } from "../src/timeline.ts";
+import { steady } from "../src/steady.ts";
+import { past, present, reached, type Row } from "../src/timeline.ts";
 
 const base = new Date(2026, 10, 20, 10).getTime();
 
@@ -98,12 +99,26 @@ test("one's own message is seen when somebody else has read that far", () => {
 test("rows about which nothing has changed are the same objects again", () => {
   const messages = [said(1, "bot"), told(2, "x"), told(3, "y"), said(4, "me"), said(5, "me")];
   const before = past(messages, { me: "me" });
-  const again = settled(before, past(messages, { me: "me" }));
+  const again = steady(before, past(messages, { me: "me" }));
   expect(again.every((row, at) => row === before[at])).toBe(true);
-  const edited = settled(before, past([...messages.slice(0, 4), { ...said(5, "me"), content: "other" }, said(6, "me")], { me: "me" }));
+  const edited = steady(before, past([...messages.slice(0, 4), { ...said(5, "me"), content: "other" }, said(6, "me")], { me: "me" }));
   expect(edited.map((row) => before.includes(row))).toEqual([true, true, true, true, false, false]);
   const unsent = (state: "sending" | "delayed"): Row[] => present({ past: [], unsent: [{ clientId: "c", content: "x", state }], writing: new Map() });
   const sending = unsent("sending");
-  expect(settled(sending, unsent("sending"))[0]).toBe(sending[0]);
-  expect(settled(sending, unsent("delayed"))[0]).not.toBe(sending[0]);
+  expect(steady(sending, unsent("sending"))[0]).toBe(sending[0]);
+  expect(steady(sending, unsent("delayed"))[0]).not.toBe(sending[0]);
+});
+
+test("rows after one that was put in or taken out are the same objects still", () => {
+  const rows = (...keys: string[]): { key: string; is: string }[] => keys.map((key) => ({ key, is: "message" }));
+  const before = rows("a", "b", "c");
+  const more = steady(before, rows("0", "a", "c", "d"));
+  expect(more.map((row) => before.indexOf(row))).toEqual([-1, 0, 2, -1]);
+  expect(steady(before, rows("a", "b", "c", "d")).map((row) => before.indexOf(row))).toEqual([0, 1, 2, -1]);
+});
+
+test("no line says what is new where the first new message is not here", () => {
+  const messages = [said(5, "bot"), said(6, "bot")];
+  expect(past(messages, { me: "me", seen: 2 }).some(({ is }) => is === "new")).toBe(false);
+  expect(past(messages, { me: "me", seen: 4 }).some(({ is }) => is === "new")).toBe(true);
 });

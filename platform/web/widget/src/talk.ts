@@ -6,7 +6,8 @@
 import { batch, computed, effect, type ReadonlySignal, type Signal, signal, untracked } from "@preact/signals";
 import type { Events, Message } from "@deskbell/client";
 import { NextFrame } from "@deskbell/ui/frames.ts";
-import { past, present, type Row, settled, type Unsent } from "@deskbell/ui/timeline.ts";
+import { steady } from "@deskbell/ui/steady.ts";
+import { past, present, type Row, type Unsent } from "@deskbell/ui/timeline.ts";
 import type { VirtualList } from "@deskbell/ui/virtual.tsx";
 import { Attention } from "./attention.ts";
 import { isSpoken } from "./events.ts";
@@ -63,11 +64,11 @@ export class Talk {
     let beforeBelow: readonly Row[] = [];
     const above = computed(() => {
       const messages = this.#stored.value >= 0 ? (session.view.value?.ordered() ?? []) : [];
-      before = settled(before, past(messages, { me: session.me.value?.id, seen: this.attention.seen.value, spoken: isSpoken }));
+      before = steady(before, past(messages, { me: session.me.value?.id, seen: this.attention.seen.value, spoken: isSpoken }));
       return before;
     });
     this.rows = computed(() => {
-      beforeBelow = settled(beforeBelow, present({ past: above.value, unsent: this.outgoing.unsent.value, writing: this.writing() }));
+      beforeBelow = steady(beforeBelow, present({ past: above.value, unsent: this.outgoing.unsent.value, writing: this.writing() }));
       return [...above.value, ...beforeBelow];
     });
     effect(() => {

@@ -8,12 +8,13 @@
 import { batch, computed, type ReadonlySignal, type Signal, signal } from "@preact/signals";
 import type { Client, DeskbellError, Message, PublicUser, RoomState } from "@deskbell/client";
 import { NextFrame } from "@deskbell/ui/frames.ts";
+import { steady } from "@deskbell/ui/steady.ts";
 import { known } from "../acts.ts";
 import type { CaseRow } from "../records.ts";
 import { hear } from "./hearing.ts";
 import { History } from "./history.ts";
 import { type Outgoing, outgoingOf } from "./outgoing.ts";
-import { type Row, rowsOf, steady } from "./rows.ts";
+import { type Row, rowsOf } from "./rows.ts";
 import { storyOf } from "./story.ts";
 
 const TYPING_LOOK_MS = 2_000;
@@ -296,5 +297,4 @@ export class Conversation {
     this.#asking = turn.catch(() => undefined);
     return turn;
   }
-
 }

@@ -182,24 +182,3 @@ export function cardPlace(row: CaseRow | undefined, messages: readonly Message[]
   const rung = (one: Message): boolean => one.metadata["event"] === "case_opened" && Date.parse(one.created_at) >= opened;
   return messages.find(rung)?.seq;
 }
-
-/** The same rows as before wherever nothing of them has changed, so that only what has is drawn again. */
-export function steady(before: readonly Row[], after: Row[]): Row[] {
-  const known = new Map(before.map((row) => [row.key, row]));
-  return after.map((row) => {
-    const old = known.get(row.key);
-    return old && alike(old, row) ? old : row;
-  });
-}
-
-function alike(one: Row, other: Row): boolean {
-  const [a, b]: Record<string, unknown>[] = [{ ...one }, { ...other }];
-  if (!a || !b) return false;
-  return Object.keys(b).every((name) => {
-    const [was, is] = [a[name], b[name]];
-    if (was === is) return true;
-    if (name === "messages") return Array.isArray(was) && Array.isArray(is) && was.length === is.length && was.every((item, at) => item === is[at]);
-    if (name === "waiting") return JSON.stringify(was) === JSON.stringify(is);
-    return false;
-  });
-}
