@@ -552,6 +552,7 @@ async def give_back(ports: Ports, actor: Actor, case_id: CaseId, to: str) -> Cas
                 system,
                 "back_to_bot",
                 f"{name} handed you back to the assistant. You can ask for a person at any time.",
+                user=actor.id,
             )
             stored = await change.put_case(ended, what="returned_to_bot")
             _tell_customer(change, place.room, frames.OwnCaseFrame(room=found.room, status="resolved"))
@@ -599,6 +600,7 @@ async def resolve(ports: Ports, actor: Actor, case_id: CaseId) -> Case:
             "case_resolved",
             f"{actor.name} marked this as solved. How did it go?",
             case=case.id,
+            user=actor.id,
             ask_rating=True,
         )
         stored = await change.put_case(ended, what="resolved")
@@ -1060,6 +1062,7 @@ async def step(ports: Ports, tenant: TenantId, case_id: CaseId, room_id: RoomId)
                 system,
                 "back_to_bot",
                 "I'm sorry, nobody is free yet. You keep your place; until then the assistant answers.",
+                keeps_place=True,
             )
         stored = await change.put_case(after, what=due.action)
         for team in {case.team, stored.team}:

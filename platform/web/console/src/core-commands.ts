@@ -1,6 +1,6 @@
 /** The commands of the frame, the lists and the cases. Those of the thread are offered by the thread. */
 
-import { bell, bot, check, eye, flask, moon, people, person, queue, retry, search, side, tag, up } from "@deskbell/ui/drawings.ts";
+import { bell, bot, check, eye, merge, moon, people, person, queue, retry, search, side, tag, up } from "@deskbell/ui/drawings.ts";
 import { resolveAll } from "./bulk.ts";
 import type { Command } from "./commands.ts";
 import type { Desk } from "./desk.ts";
@@ -108,7 +108,7 @@ function caseCommands(desk: Desk): Command[] {
     },
     { id: "case.labels", title: "command.labels", group: "case", keys: ["L"], icon: tag, when: isOpen, run: ask("labels") },
     { id: "case.priority", title: "command.priority", group: "case", keys: ["!"], icon: up, when: () => isOpen() && picked.peek().size === 0, run: ask("priority") },
-    { id: "case.merge", title: "command.merge", group: "case", icon: flask, when: isOpen, run: ask("merge") },
+    { id: "case.merge", title: "command.merge", group: "case", icon: merge, when: isOpen, run: ask("merge") },
   ];
 }
 

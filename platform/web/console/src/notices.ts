@@ -13,6 +13,7 @@ import { noteWhereOneIs } from "./moving.ts";
 import { preferences } from "./preferences.ts";
 import type { CaseRow } from "./records.ts";
 import { goToRoom, go, place } from "./route.ts";
+import { nameOfUser } from "./visitors.ts";
 import { t } from "./words.ts";
 
 const RUNG_MS = 3_000;
@@ -73,7 +74,7 @@ export class Notices {
       const before = this.#before.get(row.id);
       this.#before.set(row.id, { waits, mine });
       if (!complete || before === undefined && !fresh(row, desk.now.peek())) continue;
-      const name = row.visitor?.name ?? t("list.nameless");
+      const name = nameOfUser(row.visitor ?? { id: row.room, name: "" });
       if (waits && !before?.waits) void this.#tell(`waits/${row.id}/${row.version}`, t("notice.waits", { name }), row.room);
       else if (mine && before && !before.mine && desk.selected.peek() !== row.room) {
         void this.#tell(`mine/${row.id}/${row.version}`, t("notice.mine", { name }), row.room);

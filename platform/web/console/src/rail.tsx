@@ -38,7 +38,7 @@ export function Rail(): JSX.Element {
         <Door area={area} key={area} />
       ))}
       <span class="sp" />
-      <button type="button" class="door" aria-label={t("shortcuts.title")} title={t("shortcuts.title")} onClick={() => { show({ kind: "shortcuts" }); }}>
+      <button type="button" class="door keys-help" aria-label={t("shortcuts.title")} title={t("shortcuts.title")} onClick={() => { show({ kind: "shortcuts" }); }}>
         <Icon of={help} />
       </button>
       <Door area="settings" />

@@ -37,12 +37,17 @@ export function timerOf(row: CaseRow | undefined, now: number, last?: string): T
     const since = Date.parse(row.waiting_since ?? (row.first_response_at ? (row.last?.created_at ?? row.opened_at) : row.opened_at));
     const due = row.target_at ? Date.parse(row.target_at) : NaN;
     if (Number.isNaN(due)) return { tone: "calm", text: words("waited", now - since) };
-    if (now > due) return { tone: "late", glyph: "warn", text: words("late", now - due) };
+    if (now > due) return { tone: "late", glyph: "warn", text: lateOrLeft(due - now) };
     const half = now - since >= (due - since) / 2;
-    return { tone: half ? "mid" : "calm", ...(half && { glyph: "clock" as const }), text: words("left", due - now) };
+    return { tone: half ? "mid" : "calm", ...(half && { glyph: "clock" as const }), text: lateOrLeft(due - now) };
   }
   const moment = last ?? row?.last?.created_at ?? row?.opened_at;
   return { tone: "calm", text: moment ? when(moment, now) : "" };
+}
+
+/** `4 min left`, `2 min late`; below zero it is late. */
+export function lateOrLeft(ms: number): string {
+  return ms < 0 ? words("late", -ms) : words("left", ms);
 }
 
 function words(what: "left" | "late" | "waited", ms: number): string {

@@ -39,7 +39,7 @@ export function Views({ children }: { children?: ComponentChildren }): JSX.Eleme
       </ul>
       {teams.length > 0 && (
         <div>
-          <h3>{t("views.teams")}</h3>
+          <h2>{t("views.teams")}</h2>
           <ul>
             {teams.map(({ slug }) => (
               <Item list={`team:${slug}`} glyph={people} key={slug} />
@@ -49,7 +49,7 @@ export function Views({ children }: { children?: ComponentChildren }): JSX.Eleme
       )}
       {desk.views.value.length > 0 && (
         <div>
-          <h3>{t("views.saved")}</h3>
+          <h2>{t("views.saved")}</h2>
           <ul>
             {desk.views.value.map((view) => (
               <Saved view={view} key={view.id} />

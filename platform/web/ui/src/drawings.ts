@@ -38,6 +38,7 @@ export const left = "m12 5.5-4.5 4.5 4.5 4.5";
 export const lines = "M3.5 6h13M3.5 10h13M3.5 14h13";
 export const lock = "M6.5 9h7a2 2 0 0 1 2 2v3.5a2 2 0 0 1 -2 2h-7a2 2 0 0 1 -2 -2v-3.5a2 2 0 0 1 2 -2zM7 9V6.5a3 3 0 0 1 6 0V9";
 export const mail = "M5 4.75h10a2 2 0 0 1 2 2v6.5a2 2 0 0 1 -2 2h-10a2 2 0 0 1 -2 -2v-6.5a2 2 0 0 1 2 -2zM3.5 6l6.5 5 6.5-5";
+export const merge = "M4.5 3.75V7a4.5 4.5 0 0 0 4.5 4.5h7M4.5 16.25v-1a4.5 4.5 0 0 1 2.25-3.9M12.75 8.25 16 11.5l-3.25 3.25";
 export const moon = "M16.25 11.75A6.5 6.5 0 1 1 8.25 3.75a5.25 5.25 0 0 0 8 8z";
 export const more = "M5 10h.01M10 10h.01M15 10h.01";
 export const pencil = "m4 16 .75-3.25 8.75-8.75 2.5 2.5-8.75 8.75z";

@@ -11,24 +11,29 @@ interface RichProps {
   text: string;
   /** How many sources the answer names: `[1]` and so on up to it are drawn as small numbers. */
   sources?: number;
+  /** What plain words become, such as those that name somebody. */
+  mark?: ((text: string) => ComponentChildren) | undefined;
   /** What follows the last word, such as the caret of an answer that is being written. */
   tail?: ComponentChildren;
 }
 
-export function Rich({ text, sources = 0, tail }: RichProps): JSX.Element {
+export function Rich({ text, sources = 0, mark, tail }: RichProps): JSX.Element {
   const blocks = useMemo(() => read(text), [text]);
   const last = blocks.length - 1;
   // A caret stands in the last line of text; after code and lists it stands below them.
   const inLine = blocks[last]?.is === "paragraph";
   return (
     <div class="rich">
-      {blocks.map((block, at) => drawn(block, sources, inLine && at === last ? tail : undefined))}
+      {blocks.map((block, at) => drawn(block, mark ?? (sources > 0 ? (words) => numbered(words, sources) : same), inLine && at === last ? tail : undefined))}
       {!inLine && tail}
     </div>
   );
 }
 
-function drawn(block: Block, sources: number, tail: ComponentChildren): JSX.Element {
+type Mark = (text: string) => ComponentChildren;
+const same: Mark = (text) => text;
+
+function drawn(block: Block, mark: Mark, tail: ComponentChildren): JSX.Element {
   switch (block.is) {
     case "code":
       return (
@@ -37,26 +42,26 @@ function drawn(block: Block, sources: number, tail: ComponentChildren): JSX.Elem
         </pre>
       );
     case "quote":
-      return <blockquote dir="auto">{inlines(block.inside, sources)}</blockquote>;
+      return <blockquote dir="auto">{inlines(block.inside, mark)}</blockquote>;
     case "list": {
-      const items = block.items.map((item) => <li dir="auto">{inlines(item, sources)}</li>);
+      const items = block.items.map((item) => <li dir="auto">{inlines(item, mark)}</li>);
       return block.ordered ? <ol start={block.start}>{items}</ol> : <ul>{items}</ul>;
     }
     case "paragraph":
       return (
         <p dir="auto">
-          {inlines(block.inside, sources)}
+          {inlines(block.inside, mark)}
           {tail}
         </p>
       );
   }
 }
 
-function inlines(parts: Inline[], sources: number): ComponentChildren[] {
+function inlines(parts: Inline[], mark: Mark): ComponentChildren[] {
   return parts.map((part) => {
     switch (part.is) {
       case "text":
-        return sources > 0 ? numbered(part.text, sources) : part.text;
+        return mark(part.text);
       case "code":
         return <code dir="ltr">{part.text}</code>;
       case "link":
@@ -66,9 +71,9 @@ function inlines(parts: Inline[], sources: number): ComponentChildren[] {
           </a>
         );
       case "strong":
-        return <strong>{inlines(part.inside, sources)}</strong>;
+        return <strong>{inlines(part.inside, mark)}</strong>;
       case "em":
-        return <em>{inlines(part.inside, sources)}</em>;
+        return <em>{inlines(part.inside, mark)}</em>;
     }
   });
 }

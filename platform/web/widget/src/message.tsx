@@ -9,7 +9,7 @@ import { type MessageRow as Row, reached, type StreamingRow as Streaming } from 
 import type { Message } from "@deskbell/client";
 import { AnswerFoot, sourcesOf } from "./answer.tsx";
 import { Card } from "./card.tsx";
-import { isolated } from "./events.ts";
+import { eventLine, isolated } from "./events.ts";
 import { Face } from "./face.tsx";
 import { Reactions } from "./reactions.tsx";
 import type { Session } from "./session.ts";
@@ -89,7 +89,7 @@ function Body({ message, session }: { message: Message; session: Session }): JSX
   if (message.deleted) return <p class="gone">{words.t(message.sender.id === session.me.value?.id ? "goneMine" : "gone")}</p>;
   if (message.kind === "card") return <Card message={message} />;
   if (message.content === "") return <p class="gone"><Icon of={lock} size={13} /> {words.t("notShown")}</p>;
-  return <Rich text={message.content} sources={sourcesOf(message).length} />;
+  return <Rich text={message.kind === "system" ? eventLine(message, session) : message.content} sources={sourcesOf(message).length} />;
 }
 
 /** How far a message of one's own has come. */

@@ -3,6 +3,7 @@
 import type { JSX } from "preact";
 import * as draw from "@deskbell/ui/drawings.ts";
 import { Icon } from "@deskbell/ui/icon.tsx";
+import { Keys } from "../parts/keycaps.tsx";
 import { t } from "../words.ts";
 import type { Talk } from "../thread/talk.ts";
 
@@ -12,7 +13,7 @@ export function Banner({ talk }: { talk: Talk }): JSX.Element | null {
   const name = conversation.visitor.value?.name ?? "";
   const takeOver = (
     <button type="button" class="btn bell" onClick={() => void talk.takeOver()}>
-      {t("thread.take-over")} <kbd aria-hidden="true">T</kbd>
+      {t("thread.take-over")} <span aria-hidden="true"><Keys command="case.claim" /></span>
     </button>
   );
   if (side === "bot") {

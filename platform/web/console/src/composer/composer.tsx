@@ -180,7 +180,7 @@ export function Composer({ talk }: { talk: Talk }): JSX.Element {
               <Icon of={draw.lock} size={16} /> {t("thread.note.add")}
             </button>
           ) : (
-            <span class="split">
+            <span class={ready ? "split" : "split idle"}>
               <button type="button" class="btn ink" disabled={!ready} onClick={() => void send()}>{t("thread.send")}</button>
               <Menu
                 label={t("thread.send.more")}

@@ -74,3 +74,9 @@ export function mentionedIn(text: string, people: readonly { id: string; name: s
   }
   return found;
 }
+
+/** A text in pieces, every second of them an `@Name` of one of `names`. */
+export function piecesOf(text: string, names: readonly string[]): string[] {
+  const said = names.filter(Boolean).sort((one, other) => other.length - one.length).map((name) => name.replace(/[\\^$.*+?()[\]{}|]/g, "\\$&"));
+  return said.length > 0 ? text.split(new RegExp(`(@(?:${said.join("|")}))(?![\\p{L}\\p{N}])`, "u")) : [text];
+}

@@ -7,12 +7,12 @@ import { useRef, useState } from "preact/hooks";
 import { LabelChip, PriorityMark } from "../parts/marks.tsx";
 import type { CaseRow } from "../records.ts";
 import { waitBar } from "../screens/board/wait.ts";
-import { reasonWord } from "../screens/board/charts.tsx";
+import { reasonWord } from "../reasons.ts";
 import { Face } from "../screens/parts/face.tsx";
-import { relative } from "../screens/parts/moments.ts";
 import { type Option, Picker } from "../screens/parts/picker.tsx";
+import { lateOrLeft } from "../timers.ts";
 import { useDesk } from "../use-desk.ts";
-import { t, texts } from "../words.ts";
+import { t } from "../words.ts";
 
 const PRIORITIES = ["0", "1", "2"] as const;
 const MOST_LABELS = 20;
@@ -94,7 +94,7 @@ function Due({ row }: { row: CaseRow }): JSX.Element | null {
       <dd>
         <span class={`timer ${state === "late" ? "late" : state === "half" ? "mid" : ""}`}>
           {state !== "ok" && <Icon of={state === "late" ? warn : clock} size={13} />}
-          {state === "late" ? t("screens.context.late", { since: relative(due - now.value, texts.language.value) }) : relative(due - now.value, texts.language.value)}
+          {lateOrLeft(due - now.value)}
         </span>
       </dd>
     </>

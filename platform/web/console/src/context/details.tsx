@@ -13,6 +13,7 @@ import { moment } from "../screens/parts/moments.ts";
 import { Waiting } from "../screens/parts/page.tsx";
 import { type Items, useRest } from "../screens/rest.ts";
 import { useDesk } from "../use-desk.ts";
+import { nameOfUser } from "../visitors.ts";
 import { t, texts } from "../words.ts";
 import { arrangement, type SectionName } from "./arrangement.ts";
 import { CaseFacts } from "./case.tsx";
@@ -95,7 +96,7 @@ export function Details({ room, arranging }: { room: string; arranging: boolean 
           {joined.map(({ user, role }) => (
             <li key={user.id}>
               <Face of={user} size="t" />
-              <span class="cut" dir="auto">{user.name || t("screens.unnamed")}</span>
+              <span class="cut" dir="auto">{nameOfUser(user)}</span>
               <small class="sc-faint">{user.kind === "bot" ? t("screens.board.assistant") : user.kind === "visitor" ? t("screens.board.visitor") : role === "member" ? "" : role}</small>
             </li>
           ))}
@@ -139,7 +140,7 @@ export function Details({ room, arranging }: { room: string; arranging: boolean 
         <div class="cx-who">
           <Face of={visitor} size="l" />
           <div>
-            <b dir="auto">{visitor.name || t("screens.unnamed")}</b>
+            <b dir="auto">{nameOfUser(visitor)}</b>
             {known?.email && <span dir="ltr" class="cx-mail">{known.email}</span>}
             {known && (
               <span>

@@ -6,7 +6,7 @@ import { Icon } from "@deskbell/ui/icon.tsx";
 import type { JSX } from "preact";
 import { useState } from "preact/hooks";
 import { goToRoom } from "../route.ts";
-import { reasonWord } from "../screens/board/charts.tsx";
+import { reasonWord } from "../reasons.ts";
 import { useLoaded } from "../screens/parts/loaded.ts";
 import { Shown } from "../screens/parts/page.tsx";
 import { type Items, useRest } from "../screens/rest.ts";

@@ -52,7 +52,7 @@ export function Facts({ of }: { of: readonly (readonly [string, ComponentChildre
     <dl class="cx-facts">
       {of.map(([name, value]) => (
         <>
-          <dt dir="auto" class="cut" title={name}>{name}</dt>
+          <dt dir="auto" class="cut" title={name}>{name.replaceAll("_", " ")}</dt>
           <dd dir="auto">{value}</dd>
         </>
       ))}

@@ -9,6 +9,7 @@ import { linkTo, place } from "../route.ts";
 import { Avatar } from "../parts/avatar.tsx";
 import { LabelChip, OwnerChip, ownerOf, PriorityMark, TimerMark } from "../parts/marks.tsx";
 import { useDesk } from "../use-desk.ts";
+import { nameOfUser } from "../visitors.ts";
 import { t } from "../words.ts";
 import { pick, picked, shownRooms } from "./shown.ts";
 
@@ -76,7 +77,7 @@ function order(caseOf: (room: string) => { id: string } | undefined): string[] {
 }
 
 export function nameOf(row: Row): string {
-  return row.visitor?.name || t("list.nameless");
+  return nameOfUser(row.visitor ?? { id: row.room, name: "" });
 }
 
 function LastLine({ row }: { row: Row }): JSX.Element {

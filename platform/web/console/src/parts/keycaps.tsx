@@ -14,6 +14,13 @@ export function Keys({ command }: { command: string }): JSX.Element | null {
   return <Caps keys={keys} />;
 }
 
+/** The keys of a command in one line, for a tooltip or the end of a menu's line. */
+export function keyLine(command: string): string | undefined {
+  const found = commands.value.get(command);
+  const keys = found && keysOf(found)[0];
+  return keys && !(isSingle(keys) && !preferences.value.singleKeys) ? caps(keys).join(" ") : undefined;
+}
+
 export function Caps({ keys }: { keys: string }): JSX.Element {
   const parts = caps(keys);
   return (

@@ -8,6 +8,7 @@ import { search as glass } from "@deskbell/ui/drawings.ts";
 import { Icon } from "@deskbell/ui/icon.tsx";
 import type { JSX } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
+import { nameOfUser } from "../visitors.ts";
 import { t, texts } from "../words.ts";
 import { go, goToRoom, place } from "../route.ts";
 import { useRest } from "./rest.ts";
@@ -185,7 +186,7 @@ function Result({ found: { message, snippet, room } }: { found: Found }): JSX.El
   return (
     <button type="button" class="sr-one" onClick={() => { goToRoom(room.id, { list: "all", message: message.id }); }}>
       <span class="sr-meta">
-        <b dir="auto">{message.sender.name || t("screens.unnamed")}</b>
+        <b dir="auto">{nameOfUser(message.sender)}</b>
         {room.name !== message.sender.name && <span dir="auto" class="cut">{room.name}</span>}
         <time dateTime={message.created_at}>{moment(message.created_at, texts.language.value)}</time>
       </span>

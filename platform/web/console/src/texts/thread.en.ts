@@ -52,11 +52,6 @@ export const thread = {
   "thread.late": "late",
   "thread.lead": "Show where it was said: {text}",
   "thread.show": "Show",
-  "thread.reason.asked_human": "Asked for a person",
-  "thread.reason.no_answer": "No sure answer",
-  "thread.reason.no_assistant": "No assistant was there",
-  "thread.reason.bot_error": "The assistant failed",
-  "thread.reason.taken_over": "Taken over",
 
   "thread.event.case_opened": "The bell rang",
   "thread.event.case_transferred": "Handed to another team",

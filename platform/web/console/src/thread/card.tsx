@@ -7,21 +7,15 @@ import type { JSX } from "preact";
 import * as draw from "@deskbell/ui/drawings.ts";
 import { Icon } from "@deskbell/ui/icon.tsx";
 import { type Inline, read } from "@deskbell/ui/markup.ts";
-import { timeOfDay } from "@deskbell/ui/times.ts";
 import { show } from "../overlays.ts";
+import { Keys } from "../parts/keycaps.tsx";
+import { reasonWord } from "../reasons.ts";
 import type { CaseRow } from "../records.ts";
 import { useDesk } from "../use-desk.ts";
-import { type Key, t, texts } from "../words.ts";
+import { t, texts } from "../words.ts";
+import { clockTime } from "../screens/parts/moments.ts";
 import { clock } from "./owner.ts";
 import type { Talk } from "./talk.ts";
-
-const REASONS: Readonly<Record<string, Key>> = {
-  asked_human: "thread.reason.asked_human",
-  no_answer: "thread.reason.no_answer",
-  no_assistant: "thread.reason.no_assistant",
-  bot_error: "thread.reason.bot_error",
-  taken_over: "thread.reason.taken_over",
-};
 
 export function Card({ talk }: { talk: Talk }): JSX.Element | null {
   const desk = useDesk();
@@ -35,7 +29,7 @@ export function Card({ talk }: { talk: Talk }): JSX.Element | null {
       <header class="h">
         {rung && <span class="bell-mark"><Icon of={draw.bellRing} size={16} /></span>}
         <b>{t(rung ? "thread.rang" : "thread.handover")}</b>
-        <span dir="auto">{reasonOf(row.reason)}</span>
+        <span dir="auto">{reasonWord(row.reason)}</span>
         {rung ? <Wait row={row} now={desk.now.value} /> : packet.mood && <span class="end" dir="auto">{t("thread.mood", { mood: packet.mood })}</span>}
       </header>
       <div class="b">
@@ -67,7 +61,7 @@ export function Card({ talk }: { talk: Talk }): JSX.Element | null {
           <div class="acts">
             {rung ? (
               <button type="button" class="btn bell" onClick={() => void talk.takeOver()}>
-                {t("thread.accept")} <kbd aria-hidden="true">T</kbd>
+                {t("thread.accept")} <span aria-hidden="true"><Keys command="case.claim" /></span>
               </button>
             ) : packet.at !== undefined ? (
               <button type="button" class="btn quiet" onClick={() => { if (packet.at) void talk.lead(packet.at); }}>
@@ -148,11 +142,7 @@ function plain(text: string): string {
   return blocks.join(" ");
 }
 
-export function reasonOf(reason: string): string {
-  return REASONS[reason] ? t(REASONS[reason]) : reason.replace(/_/g, " ");
-}
-
 function whenOf(talk: Talk, id: string): string {
   const found = talk.conversation.history.front.messages.find((one) => one.id === id);
-  return found ? timeOfDay(found.created_at, texts.language.value) : t("thread.show");
+  return found ? clockTime(found.created_at, texts.language.value) : t("thread.show");
 }

@@ -16,6 +16,7 @@ import { History } from "./history.ts";
 import { type Outgoing, outgoingOf } from "./outgoing.ts";
 import { type Row, rowsOf } from "./rows.ts";
 import { storyOf } from "./story.ts";
+import { called } from "../visitors.ts";
 
 const TYPING_LOOK_MS = 2_000;
 
@@ -64,10 +65,9 @@ export class Conversation {
     this.rows = this.#rows;
   }
 
-  /** The visitor, once known. */
-  readonly visitor: ReadonlySignal<PublicUser | undefined> = computed(
-    () => this.case.value?.visitor ?? [...this.people.value.values()].find((user) => user.kind === "visitor"),
-  );
+  /** The visitor, once known, under the name they are called by. */
+  readonly visitor: ReadonlySignal<PublicUser | undefined> = computed(() =>
+    called(this.case.value?.visitor ?? [...this.people.value.values()].find((user) => user.kind === "visitor")));
 
   get me(): string {
     return this.client.user?.id ?? "";

@@ -5,7 +5,7 @@ import { useState } from "preact/hooks";
 import type { Message } from "@deskbell/client";
 import { bell } from "@deskbell/ui/drawings.ts";
 import { Icon } from "@deskbell/ui/icon.tsx";
-import { timeOfDay } from "@deskbell/ui/times.ts";
+import { clockTime } from "../screens/parts/moments.ts";
 import { type Key, t, texts } from "../words.ts";
 import type { Talk } from "./talk.ts";
 
@@ -44,7 +44,7 @@ export function Events({ messages, talk }: { messages: readonly Message[]; talk:
 function Line({ message, talk }: { message: Message; talk: Talk }): JSX.Element {
   const event = message.metadata["event"];
   const name = typeof event === "string" ? event : "";
-  const time = timeOfDay(message.created_at, texts.language.value);
+  const time = clockTime(message.created_at, texts.language.value);
   const user = message.metadata["user"];
   let said = message.content;
   if (name === "agent_joined" && typeof user === "string") {

@@ -5,6 +5,7 @@ import { useEffect, useState } from "preact/hooks";
 import * as draw from "@deskbell/ui/drawings.ts";
 import { Icon } from "@deskbell/ui/icon.tsx";
 import { show } from "../overlays.ts";
+import { keyLine } from "../parts/keycaps.tsx";
 import { useDesk } from "../use-desk.ts";
 import { t } from "../words.ts";
 import { Face } from "./face.tsx";
@@ -37,7 +38,7 @@ export function Header({ talk }: { talk: Talk }): JSX.Element {
         )}
         {now && <OwnerControl talk={talk} />}
         {open && (
-          <button type="button" class="ib" aria-label={t("thread.snooze")} title={`${t("thread.snooze")} (Z)`} onClick={() => { show({ kind: "snooze", cases: [row.id] }); }}>
+          <button type="button" class="ib" aria-label={t("thread.snooze")} title={hinted(t("thread.snooze"), "case.snooze")} onClick={() => { show({ kind: "snooze", cases: [row.id] }); }}>
             <Icon of={draw.moon} />
           </button>
         )}
@@ -46,7 +47,7 @@ export function Header({ talk }: { talk: Talk }): JSX.Element {
         </Menu>
         {open && row.status === "assigned" && (
           <span class="split">
-            <button type="button" class="btn ink" title={`${t("thread.resolve")} (E)`} onClick={() => void talk.resolve()}>
+            <button type="button" class="btn ink" title={hinted(t("thread.resolve"), "case.resolve")} onClick={() => void talk.resolve()}>
               <Icon of={draw.check} size={16} />
               <span class="word">{t("thread.resolve")}</span>
             </button>
@@ -69,8 +70,8 @@ function OwnerControl({ talk }: { talk: Talk }): JSX.Element {
   const known = user === undefined ? undefined : (conversation.people.value.get(user) ?? desk.agents.value.find((agent) => agent.user.id === user)?.user);
   const since = row?.waiting_since ?? row?.opened_at;
   const item = (title: string, icon: string, act: () => unknown, keys?: string): MenuItem => ({ title, icon, keys, run: () => void act() });
-  const takeOver = item(t(side === "waiting" ? "thread.accept" : "thread.take-over"), draw.bellRing, () => talk.takeOver(), "T");
-  const assign = item(t("thread.assign"), draw.person, () => { show({ kind: "menu", page: "assign", ...(row ? { cases: [row.id] } : {}) }); }, "A");
+  const takeOver = item(t(side === "waiting" ? "thread.accept" : "thread.take-over"), draw.bellRing, () => talk.takeOver(), keyLine("case.claim"));
+  const assign = item(t("thread.assign"), draw.person, () => { show({ kind: "menu", page: "assign", ...(row ? { cases: [row.id] } : {}) }); }, keyLine("case.assign"));
   const toQueue = row && item(t("thread.to-queue"), draw.queue, () => desk.act.giveBack(row, "queue"));
   const toBot = row && item(t("thread.to-bot"), draw.bot, () => desk.act.giveBack(row, "bot"));
   switch (side) {
@@ -113,25 +114,32 @@ function Owner({ class: className, word, mark, items }: OwnerProps): JSX.Element
     );
   }
   return (
-    <Menu label={t("thread.owner", { who: word })} class={`owner ${className}`} items={items}>
+    <Menu label={t("thread.owner", { who: word })} named={false} class={`owner ${className}`} items={items}>
+      <span class="unseen">{t("thread.owner", { who: word })}</span>
       {mark}
-      <span class="cut num" dir="auto">{word}</span>
+      <span class="cut num" dir="auto" aria-hidden="true">{word}</span>
       <Icon of={draw.down} size={13} />
     </Menu>
   );
 }
 
+/** What a button does, with the key that does it too. */
+function hinted(what: string, command: string): string {
+  const keys = keyLine(command);
+  return keys ? `${what} (${keys})` : what;
+}
+
 function more(talk: Talk): (MenuItem | undefined)[] {
   const row = talk.conversation.case.value;
   return [
-    { title: t("thread.find"), icon: draw.search, keys: "Ctrl F", run: () => { talk.finding.value = true; } },
+    { title: t("thread.find"), icon: draw.search, keys: keyLine("thread.find"), run: () => { talk.finding.value = true; } },
     { title: t("thread.to-date"), icon: draw.clock, run: () => { talk.asking.value = { kind: "date" }; } },
     { title: t("thread.pins"), icon: draw.pin, run: () => { talk.asking.value = { kind: "pins" }; } },
     undefined,
-    { title: t("thread.unread"), icon: draw.mail, keys: "Shift U", run: () => void talk.markUnread() },
+    { title: t("thread.unread"), icon: draw.mail, keys: keyLine("thread.unread"), run: () => void talk.markUnread() },
     { title: t("thread.copy-link"), icon: draw.clip, run: () => void talk.copyLink() },
-    ...(row ? [undefined, { title: t("thread.labels"), icon: draw.tag, keys: "L", run: () => { show({ kind: "menu", page: "labels", cases: [row.id] }); } }] : []),
-    { title: t("thread.shortcuts"), icon: draw.help, keys: "?", run: () => { show({ kind: "shortcuts" }); } },
+    ...(row ? [undefined, { title: t("thread.labels"), icon: draw.tag, keys: keyLine("case.labels"), run: () => { show({ kind: "menu", page: "labels", cases: [row.id] }); } }] : []),
+    { title: t("thread.shortcuts"), icon: draw.help, keys: keyLine("window.shortcuts"), run: () => { show({ kind: "shortcuts" }); } },
   ];
 }
 

@@ -21,6 +21,8 @@ export interface MenuItem {
 interface MenuProps {
   label: string;
   class?: string;
+  /** Whether the label is the button's name; else what it holds is. */
+  named?: boolean;
   /** Undefined leaves a line between what stands before and after it. */
   items: readonly (MenuItem | undefined)[];
   children: ComponentChildren;
@@ -31,7 +33,7 @@ interface MenuProps {
 
 const GAP_PX = 4;
 
-export function Menu({ label, class: className = "btn", items, children, panel, disabled }: MenuProps): JSX.Element {
+export function Menu({ label, class: className = "btn", named = true, items, children, panel, disabled }: MenuProps): JSX.Element {
   const [open, setOpen] = useState(false);
   const button = useRef<HTMLButtonElement>(null);
   const pop = useRef<HTMLDivElement>(null);
@@ -82,7 +84,7 @@ export function Menu({ label, class: className = "btn", items, children, panel, 
         ref={button}
         type="button"
         class={className}
-        aria-label={label}
+        aria-label={named ? label : undefined}
         title={label}
         aria-haspopup="menu"
         aria-expanded={open}

@@ -1,13 +1,15 @@
 /** One thing somebody said: the visitor at the start side, we at the end side, backstage across the whole width. */
 
-import type { JSX } from "preact";
+import type { ComponentChildren, JSX } from "preact";
 import { useState } from "preact/hooks";
 import type { Message } from "@deskbell/client";
 import * as draw from "@deskbell/ui/drawings.ts";
 import { Icon } from "@deskbell/ui/icon.tsx";
 import { Rich } from "@deskbell/ui/rich.tsx";
-import { moment, timeOfDay } from "@deskbell/ui/times.ts";
+import { moment } from "@deskbell/ui/times.ts";
+import { clockTime } from "../screens/parts/moments.ts";
 import { t, texts } from "../words.ts";
+import { piecesOf } from "../composer/prompts.ts";
 import { EditField } from "./edit-field.tsx";
 import { Face } from "./face.tsx";
 import { type Reach, type Row } from "./rows.ts";
@@ -26,7 +28,7 @@ export function Bubble({ row, talk }: { row: Said; talk: Talk }): JSX.Element {
   const editing = talk.editing.value?.id === message.id;
   const [tools, attributes] = useTools(message, talk);
   const who = kind === "bot" ? t("thread.owner.bot") : mine ? t("thread.owner.me") : message.sender.name;
-  const time = timeOfDay(message.created_at, texts.language.value);
+  const time = clockTime(message.created_at, texts.language.value);
   const meta = ends || message.edited_at !== null || message.pinned || reach === "read";
   return (
     <article
@@ -67,7 +69,7 @@ export function Bubble({ row, talk }: { row: Said; talk: Talk }): JSX.Element {
 
 export function Note({ message, talk }: { message: Message; talk: Talk }): JSX.Element {
   const [tools, attributes] = useTools(message, talk);
-  const time = timeOfDay(message.created_at, texts.language.value);
+  const time = clockTime(message.created_at, texts.language.value);
   const mine = message.sender.id === talk.conversation.me;
   const editing = talk.editing.value?.id === message.id;
   return (
@@ -90,7 +92,7 @@ export function Note({ message, talk }: { message: Message; talk: Talk }): JSX.E
       {editing ? (
         <EditField message={message} talk={talk} />
       ) : (
-        <div class={message.deleted ? "gone" : "bub"} dir="auto">{message.deleted ? t("thread.deleted") : <Content message={message} />}</div>
+        <div class={message.deleted ? "gone" : "bub"} dir="auto">{message.deleted ? t("thread.deleted") : <Content message={message} names={talk.desk.agents.value.map(({ user }) => user.name)} />}</div>
       )}
       {!message.deleted && <Reactions message={message} talk={talk} />}
       {tools && !editing && <Tools message={message} talk={talk} />}
@@ -98,10 +100,14 @@ export function Note({ message, talk }: { message: Message; talk: Talk }): JSX.E
   );
 }
 
-/** The text. What was mentioned is not marked up: a name is a name, in a note as elsewhere. */
-function Content({ message }: { message: Message }): JSX.Element {
+function Content({ message, names }: { message: Message; names?: readonly string[] }): JSX.Element {
   const sources = message.metadata["sources"];
-  return <Rich text={message.content} sources={Array.isArray(sources) ? sources.length : 0} />;
+  return <Rich text={message.content} sources={Array.isArray(sources) ? sources.length : 0} mark={names && ((text) => mentionsOf(text, names))} />;
+}
+
+/** The colleagues a note names, told from the words around them. */
+function mentionsOf(text: string, names: readonly string[]): ComponentChildren {
+  return piecesOf(text, names).map((piece, at) => (at % 2 ? <b class="named">{piece}</b> : piece));
 }
 
 interface Pointed {

@@ -7,13 +7,14 @@ import { useRef, useState } from "preact/hooks";
 import type { Agent, CaseRow } from "../../records.ts";
 import { linkTo } from "../../route.ts";
 import { useDesk } from "../../use-desk.ts";
+import { nameOfUser } from "../../visitors.ts";
 import { t } from "../../words.ts";
 import { Picker } from "../parts/picker.tsx";
 import { elapsed, since } from "../parts/moments.ts";
 import { Empty } from "../parts/page.tsx";
 import { Face } from "../parts/face.tsx";
 import type { Board } from "../shapes.ts";
-import { reasonWord } from "./charts.tsx";
+import { reasonWord } from "../../reasons.ts";
 import { waitBar } from "./wait.ts";
 
 interface InLineProps {
@@ -67,7 +68,7 @@ interface WaiterProps extends Omit<InLineProps, "team"> {
 function Waiter({ row, place, board, agents, changed }: WaiterProps): JSX.Element {
   const desk = useDesk();
   const team = desk.teams.value.find((one) => one.slug === row.team)?.name ?? row.team;
-  const name = row.visitor?.name || t("screens.unnamed");
+  const name = nameOfUser(row.visitor ?? { id: row.room, name: "" });
   const question = asked(row) || row.last?.text || reasonWord(row.reason);
   return (
     <tr>
