@@ -84,6 +84,7 @@ export function Composer({ talk }: { talk: Talk }): JSX.Element {
     const replyTo = talk.replyTo.value;
     talk.replyTo.value = undefined;
     talk.unreadKept = false;
+    desk.drafted(conversation.id, tab, false);
     const { text: content, begun, kept } = await draft.over();
     conversation.newest().catch(() => undefined);
     const went = note
