@@ -165,7 +165,7 @@ async def a_conversation_full_of(desk: Desk, maya: Person, ana: Person, canary: 
 
     desk.bot.script = script
     async with maya.line() as line, ana.line() as agent:
-        room = await maya.conversation()
+        room = await maya.conversation(page=f"https://shop.example/{canary}")
         await line.subscribe(room)
         first = await line.says(room, f"{canary} first")
         await line.hears(room, f"You said: {canary} first")
@@ -227,9 +227,14 @@ async def test_what_is_kept_for_a_time_after_closing_is_gone_after_that_and_not_
         _, case = await a_conversation_full_of(desk, maya, ana, SECRET)
         await ana.post(f"/cases/{case}/claim")
         await ana.post(f"/cases/{case}/resolve")
+        # Another one that no person was in, so that no case holds what was thought of it.
+        alone = await maya.conversation(new=True)
+        await maya.post(f"/rooms/{alone}/end")
+        rated = await maya.post(f"/rooms/{alone}/rating", {"rating": 1, "comment": f"{SECRET} no help"})
+        assert rated.status_code == 200
         await desk.advance(3601)
         await desk.advance(7100)
-        assert "messages" in await stored_with(desk, SECRET)
+        assert {"messages", "rooms"} <= set(await stored_with(desk, SECRET))
         await desk.advance(200)
         assert await stored_with(desk, SECRET) == []
         kept = (await ana.get(f"/cases/{case}")).json()

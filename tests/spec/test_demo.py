@@ -79,7 +79,10 @@ async def test_visitors_come_ask_and_wait_and_a_colleague_takes_whom_nobody_took
     async with served(settings) as crowd, agent(settings, "ben") as ben:
         await ben.ready()
         async with httpx.AsyncClient(base_url=settings.server.public_url, trust_env=False) as http:
-            assert (await http.post("/demo/visitors/3")).json() == {"present": 3}
+            foreign = await http.post("/demo/visitors/3", headers={"Origin": "https://elsewhere.example"})
+            assert (foreign.status_code, foreign.json()) == (403, {"present": 0})
+            own = {"Origin": settings.server.public_url}
+            assert (await http.post("/demo/visitors/3", headers=own)).json() == {"present": 3}
             assert (await http.post("/demo/visitors/100")).json() == {"present": 12}
         called = {story.name for story in STORIES if len(story.to_person) > 1}
 

@@ -234,6 +234,20 @@ async def test_the_last_admin_stays_one(desk: Desk) -> None:
     assert (await change(kim, kim, role="agent")).status_code == 200
 
 
+async def test_an_admin_without_a_password_is_not_left_alone(desk: Desk) -> None:
+    """The settings may plant one who does not log in by password, and so cannot undo what another has done."""
+    tenant = await own_tenant(desk)
+    kim = await boss_of(desk, tenant)
+    ports = desk.application.ports
+    lou = await people.create_user(
+        ports.db, ports.clock, tenant, kind="agent", name="Lou", role="admin", email=address("lou")
+    )
+    assert (await change(kim, kim, role="agent")).status_code == 409
+    assert (await change(kim, str(lou.id), disabled=True)).status_code == 200
+    assert (await change(kim, str(lou.id), disabled=False, password=NEW_PASSWORD)).status_code == 200
+    assert (await change(kim, kim, role="agent")).status_code == 200
+
+
 async def test_of_two_admins_who_dismiss_each_other_at_the_same_moment_one_stays(desk: Desk) -> None:
     for body in ({"disabled": True}, {"role": "agent"}):
         for _ in range(3):

@@ -167,8 +167,16 @@ async def _purge(change: Change, room: Room) -> None:
                 f"DELETE FROM {table} WHERE tenant_id = $1 AND room_id = $2", change.tenant, room_id
             )
         gone = change.rooms[room_id]
+        # Where a visitor was when they asked often says what they asked.
+        page = "" if gone.customer is not None else gone.description
         change.put_room(
-            replace(gone, closed_at=gone.closed_at or change.now_us, epoch=gone.epoch + 1, floor=gone.seq + 1)
+            replace(
+                gone,
+                closed_at=gone.closed_at or change.now_us,
+                epoch=gone.epoch + 1,
+                floor=gone.seq + 1,
+                description=page,
+            )
         )
         await case_actions.due_in(change, room_id, None)
     # What a case tells of the conversation is the conversation's; that there was one, and how it went, stays.

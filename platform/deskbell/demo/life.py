@@ -9,6 +9,7 @@ from typing import Final
 
 from deskbell.app import Application
 from deskbell.demo.visitors import Crowd
+from deskbell.server.auth import from_elsewhere
 
 FRONT: Final = "shop.html"
 STAFF_AFTER_S: Final = 0.5
@@ -19,8 +20,11 @@ async def life(application: Application, *, pace: float = 1.0) -> AsyncIterator[
     """Give ``application``, which is not yet served, the demo's routes; at the end its visitors go home."""
     crowd = Crowd(application.settings.server.public_url, pace)
 
-    async def send_in(count: int) -> dict[str, int]:
-        return {"present": crowd.send_in(count)}
+    async def send_in(count: int) -> tuple[dict[str, int], int]:
+        # A browser sends to this machine what any page wants sent; visitors are the shop's own pages to ask for.
+        if from_elsewhere(application.edge):
+            return {"present": crowd.present}, 403
+        return {"present": crowd.send_in(count)}, 200
 
     async def staff() -> None:
         # Now the server listens, and they can come in.

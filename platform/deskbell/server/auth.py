@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from quart import Request
+from quart import Request, request
 
 from deskbell.actions import people
 from deskbell.errors import DeskbellError, Unauthenticated
@@ -54,3 +54,9 @@ def address_of(request: Request) -> str:
 def origin_of(request: Request) -> str | None:
     """The origin of the page that asks; None for what is no browser, or does not say."""
     return request.headers.get("Origin")
+
+
+def from_elsewhere(edge: Edge) -> bool:
+    """Whether the request under way comes from a page that is not one of our own."""
+    origin = origin_of(request)
+    return origin is not None and not edge.is_own(origin)

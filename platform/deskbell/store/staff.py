@@ -35,8 +35,12 @@ async def person(db: Queries, tenant: TenantId, user: UserId) -> Row | None:
 
 
 async def has_other_admin(db: Queries, tenant: TenantId, user: UserId) -> bool:
-    """Whether somebody else is an admin and can log in."""
-    counting = "SELECT count(*) FROM users WHERE tenant_id = $1 AND role = 'admin' AND NOT disabled AND id <> $2"
+    """Whether somebody else is an admin and can log in, as far as this one can: a password is not everybody's."""
+    counting = (
+        "SELECT count(*) FROM users WHERE tenant_id = $1 AND role = 'admin' AND NOT disabled AND id <> $2"
+        " AND (password_hash IS NOT NULL"
+        " OR (SELECT u.password_hash FROM users u WHERE u.tenant_id = $1 AND u.id = $2) IS NULL)"
+    )
     return bool(await db.fetchval(counting, tenant, user))
 
 

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 
-import { dayOf, type Row, rowsOf, type Story } from "../src/thread/rows.ts";
+import { cardPlace, dayOf, type Row, rowsOf, type Story } from "../src/thread/rows.ts";
+import { at, caseRow } from "./case-samples.ts";
 import { AGENT, event, message, note } from "./samples.ts";
 
 function kinds(rows: Row[]): string[] {
@@ -63,6 +64,14 @@ describe("runs and dividers", () => {
       notes: [note(1, 2, { created_at: "2026-11-21T09:00:00.000Z" })],
     }));
     expect(rows.flatMap((row) => (row.kind === "day" ? [dayOf(row.at)] : []))).toEqual([dayOf(message(1).created_at), dayOf(next)]);
+  });
+});
+
+describe("the hand-over packet", () => {
+  test("stands where the bell rang, and not where a visitor's message says so", () => {
+    const row = caseRow("1", { status: "assigned", opened_at: at(0), handover: { summary: "" } });
+    const posing = message(1, { metadata: { event: "case_opened" } });
+    expect(cardPlace(row, [posing, event(2, "case_opened")])).toBe(2);
   });
 });
 

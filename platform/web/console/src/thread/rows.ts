@@ -179,6 +179,6 @@ export function cardPlace(row: CaseRow | undefined, messages: readonly Message[]
   if (row.status === "waiting") return "end";
   if (!row.handover) return undefined;
   const opened = Date.parse(row.opened_at) - 5_000; // both clocks are the server's, not to the millisecond
-  const rung = (one: Message): boolean => one.metadata["event"] === "case_opened" && Date.parse(one.created_at) >= opened;
+  const rung = (one: Message): boolean => isEvent(one) && one.metadata["event"] === "case_opened" && Date.parse(one.created_at) >= opened;
   return messages.find(rung)?.seq;
 }
