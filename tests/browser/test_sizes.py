@@ -11,7 +11,7 @@ from deskbell.testing.desk import PASSWORD, SITE_KEY, Desk
 
 # Bytes, gzipped: the budgets in `platform/web/scripts/build.ts`.
 LOADER = 10_000
-CHAT = 40_000
+CHAT = 35_000  # with what it fetches when it has nothing else to do
 CONSOLE = 150_000
 
 SITE = f"""<!doctype html><title>A site</title><link rel="icon" href="data:,">
@@ -53,7 +53,7 @@ async def test_the_login_and_the_first_list_are_within_the_budget(desk: Desk, fa
     assert sum(sizes.values()) <= CONSOLE, sizes
 
 
-@pytest.mark.parametrize(("language", "last"), [("en", "chat"), ("ar", "ar")])
+@pytest.mark.parametrize(("language", "last"), [("en", "chat"), ("ar", "ar.shell")])
 async def test_a_visitor_fetches_the_loader_alone_until_the_chat_is_opened(
     desk: Desk, faces: Path, browser: Browser, language: str, last: str
 ) -> None:

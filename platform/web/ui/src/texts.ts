@@ -15,12 +15,15 @@ export class Texts<Key extends string> {
   /** BCP 47, such as `en` or `ar`. */
   readonly language: Signal<string>;
   readonly direction: ReadonlySignal<"ltr" | "rtl">;
-  readonly #english: Readonly<Record<Key, string | Forms>>;
-  readonly #catalog: Signal<Catalog>;
+  readonly #english: Partial<Catalog>;
+  readonly #catalog: Signal<Partial<Catalog>>;
 
-  constructor(english: Readonly<Record<Key, string | Forms>>) {
+  readonly #learned: Signal<Readonly<Record<string, Catalog>>> = signal({});
+
+  /** The English of what is said first; the rest is learned before it is said. */
+  constructor(english: Readonly<Partial<Record<Key, string | Forms>>>) {
     this.#english = english;
-    this.#catalog = signal<Catalog>(english);
+    this.#catalog = signal<Partial<Catalog>>(english);
     this.language = signal("en");
     this.direction = computed(() => (RIGHT_TO_LEFT.has(this.language.value.split("-")[0] ?? "") ? "rtl" : "ltr"));
   }
@@ -31,10 +34,17 @@ export class Texts<Key extends string> {
     this.language.value = language;
   }
 
+  /** Know more words of a language. */
+  learn(language: string, catalog: Catalog): void {
+    const known = this.#learned.peek();
+    this.#learned.value = { ...known, [language]: { ...known[language], ...catalog } };
+  }
+
   /** The sentence of a key. Values are put in as they are: the result is text, never markup. */
   t(key: Key, values: Values = {}): string {
-    const found = this.#catalog.value[key] ?? this.#english[key];
     const language = this.language.value;
+    const learned = this.#learned.value;
+    const found = this.#catalog.value[key] ?? learned[language]?.[key] ?? this.#english[key] ?? learned["en"]?.[key] ?? "";
     let sentence: string;
     if (typeof found === "string") sentence = found;
     else sentence = found[new Intl.PluralRules(language).select(Number(values["n"] ?? 0))] ?? found.other;

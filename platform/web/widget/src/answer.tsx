@@ -5,37 +5,13 @@ import { useId } from "preact/hooks";
 import { useSignal } from "@preact/signals";
 import { book, down, downThumb, up, upThumb } from "@deskbell/ui/drawings.ts";
 import { Icon } from "@deskbell/ui/icon.tsx";
-import { webAddress } from "@deskbell/ui/markup.ts";
 import type { Message } from "@deskbell/client";
 import type { Talk } from "./talk.ts";
-import { words } from "./words.ts";
+import { extraWords as words } from "./extra-words.ts";
+import { sourcesOf } from "./sources.ts";
 
 export const HELPED = "👍";
 export const DID_NOT_HELP = "👎";
-const MOST = 12;
-
-interface Source {
-  title: string;
-  href: string | undefined;
-}
-
-/** The sources of a message, whoever wrote them there: text, and an address only where it is one of the web. */
-export function sourcesOf({ metadata }: Message): Source[] {
-  const found = metadata["sources"];
-  if (!Array.isArray(found)) return [];
-  return found.slice(0, MOST).map((one: unknown): Source => {
-    const source = (typeof one === "object" && one !== null ? one : { title: one }) as Record<string, unknown>;
-    const path = text(source["url"]) || text(source["path"]);
-    const anchor = text(source["anchor"]);
-    const href = webAddress(anchor && !path.includes("#") ? `${path}#${encodeURIComponent(anchor)}` : path);
-    return { title: (text(source["title"]) || path || "?").slice(0, 200), href };
-  });
-}
-
-function text(value: unknown): string {
-  return typeof value === "string" ? value : "";
-}
-
 export function AnswerFoot({ message, talk }: { message: Message; talk: Talk }): JSX.Element | null {
   const open = useSignal(false);
   const id = useId();

@@ -8,12 +8,11 @@ import { useLayoutEffect, useRef } from "preact/hooks";
 import { useSignal } from "@preact/signals";
 import { send, smile, x } from "@deskbell/ui/drawings.ts";
 import { Icon } from "@deskbell/ui/icon.tsx";
-import { Emoji } from "./emoji.tsx";
 import { isolated } from "./events.ts";
+import { Emoji, Reason } from "./later.tsx";
 import { nameOf } from "./message.tsx";
 import type { Session } from "./session.ts";
 import type { Talk } from "./talk.ts";
-import { reason } from "./unsent.tsx";
 import { words } from "./words.ts";
 
 /** From here on what is left is said. */
@@ -137,7 +136,7 @@ function Note({ talk }: { talk: Talk }): JSX.Element {
   const now = talk.outgoing.note.value;
   return (
     <p class={now?.is === "slow" ? "note" : "note bad"} role="alert">
-      {now?.is === "slow" ? words.t("slowDown") : now && reason(now.why)}
+      {now?.is === "slow" ? words.t("slowDown") : now && <Reason why={now.why} />}
     </p>
   );
 }

@@ -3,7 +3,7 @@
 import type { JSX } from "preact";
 import { Composer } from "./composer.tsx";
 import { conversationStyles } from "./conversation.styles.ts";
-import { NewChat } from "./ending.tsx";
+import { NewChat } from "./later.tsx";
 import type { Session } from "./session.ts";
 import { adopt } from "./sheets.ts";
 import { talkOf } from "./talk.ts";

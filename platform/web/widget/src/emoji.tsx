@@ -10,7 +10,7 @@ const ALL =
   );
 const COLUMNS = 8;
 
-interface EmojiProps {
+export interface EmojiProps {
   label: string;
   onPick: (emoji: string) => void;
   onLeave: () => void;

@@ -3,6 +3,7 @@
 import type { Dress } from "./dress.ts";
 import type { Call, HostEvents } from "./host.ts";
 import type { Keep } from "./keep.ts";
+import type { Kit } from "./kit.ts";
 import type { Launcher } from "./launcher.ts";
 
 export interface Frame {
@@ -15,6 +16,7 @@ export interface Frame {
   launcher: Launcher;
   dress: Dress;
   keep: Keep;
+  kit: Kit;
   /** The language the page has asked for in its tag. */
   locale: string | undefined;
   /** What the desk tells of the site, asked again when it is older than a minute; undefined: it does not say. */

@@ -11,7 +11,11 @@ import type { MenuProps } from "./menu.tsx";
 import { placeOf, timeOf, waitOf } from "./when.ts";
 import type { Widget } from "./widget.ts";
 
-const Menu = lazy<MenuProps>(async () => (await import("./menu.tsx")).Menu);
+const Menu = lazy<MenuProps>(async ({ widget }) => {
+  const { Menu: made, teach } = await import("./menu.tsx");
+  await teach(widget.texts);
+  return made;
+});
 
 export function Header({ widget }: { widget: Widget }): JSX.Element {
   const { texts, screen } = widget;

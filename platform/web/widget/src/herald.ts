@@ -3,11 +3,10 @@
  * written; and the place in line, at most once a minute.
  */
 
-import { effect, type Signal, signal } from "@preact/signals";
+import { type Signal, signal } from "@preact/signals";
 import type { Message } from "@deskbell/client";
 import { eventLine, isSpoken } from "./events.ts";
 import type { Session } from "./session.ts";
-import { placeLine } from "./waiting.tsx";
 import { words } from "./words.ts";
 
 const KEPT = 4;
@@ -28,11 +27,6 @@ export class Herald {
 
   constructor(session: Session) {
     this.#session = session;
-    effect(() => {
-      // Until the place is known, what the assistant has said of it is enough.
-      const waiting = session.owner.value === "waiting" && session.shown.value && session.ownCase.value?.position != null;
-      this.#placeIs(waiting ? placeLine(session) : undefined);
-    });
   }
 
   message(message: Message): void {
@@ -44,7 +38,8 @@ export class Herald {
     this.#say(words.t("announced", { name, text: message.content }));
   }
 
-  #placeIs(text: string | undefined): void {
+  /** The place in line, or that there is none. */
+  placeIs(text: string | undefined): void {
     clearTimeout(this.#later);
     if (text === undefined) {
       this.#place = undefined;
@@ -54,7 +49,7 @@ export class Herald {
     const due = (this.#place?.at ?? -Infinity) + PLACE_EVERY_MS - Date.now();
     if (due > 0) {
       this.#later = setTimeout(() => {
-        this.#placeIs(text);
+        this.placeIs(text);
       }, due);
       return;
     }

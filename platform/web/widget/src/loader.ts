@@ -9,6 +9,7 @@ import type { Chat, ChatFile, Frame } from "./frame.ts";
 import { Dress } from "./dress.ts";
 import { type Call, Host, type HostApi } from "./host.ts";
 import { keepIn, wasHere } from "./keep.ts";
+import { kit } from "./kit.ts";
 import { Launcher } from "./launcher.ts";
 import styles from "./launcher.css?inline";
 import { siteFrom } from "./site.ts";
@@ -106,7 +107,7 @@ function load(own: HTMLScriptElement): void {
     const launcher = new Launcher(wrapper);
     launcher.words(info.launcher.label);
     launcher.label(launcherWords(language()).open);
-    frame = { desk, siteKey, root, wrapper, launcher, dress, keep, locale, site, emit: (name, event) => { host.emit(name, event); } };
+    frame = { desk, siteKey, root, wrapper, launcher, dress, keep, kit, locale, site, emit: (name, event) => { host.emit(name, event); } };
     const lastTheme = early.findLast((call) => call[0] === "setTheme");
     if (lastTheme) dress.host(lastTheme[1]);
     const intent = (): void => {

@@ -1,13 +1,13 @@
 /** What the launcher shows once the chat is here: unread messages, a place in line, or how to close. */
 
-import { type Language, launcherWords } from "./speech.ts";
+import type { Language } from "./speech.ts";
 import { placeOf } from "./when.ts";
 import type { Widget } from "./widget.ts";
 
 const MOST = 99;
 
 /** To be called in an effect: it is told again whenever one of the signals changes. */
-export function tellLauncher({ frame: { launcher }, session, texts, isOpen, site }: Widget): void {
+export function tellLauncher({ frame: { launcher, kit }, session, texts, isOpen, site }: Widget): void {
   const { ownCase, unread } = session.value;
   const language = texts.language.value as Language;
   const count = unread.value;
@@ -27,6 +27,6 @@ export function tellLauncher({ frame: { launcher }, session, texts, isOpen, site
     launcher.label(texts.t("openUnread", { n: count }));
   } else {
     launcher.mark("", false);
-    launcher.label(launcherWords(language).open);
+    launcher.label(kit.launcherWords(language).open);
   }
 }

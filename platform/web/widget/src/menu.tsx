@@ -14,6 +14,8 @@ import { SCALES, type Widget } from "./widget.ts";
 
 adopt(styles);
 
+export { teach } from "./opened-words.ts";
+
 const OWN_NAMES = { en: "English", ar: "العربية" } as const;
 
 export interface MenuProps {

@@ -7,14 +7,12 @@ import { Rich } from "@deskbell/ui/rich.tsx";
 import { moment, timeOfDay } from "@deskbell/ui/times.ts";
 import { type MessageRow as Row, reached, type StreamingRow as Streaming } from "@deskbell/ui/timeline.ts";
 import type { Message } from "@deskbell/client";
-import { AnswerFoot, sourcesOf } from "./answer.tsx";
-import { Card } from "./card.tsx";
 import { eventLine, isolated } from "./events.ts";
 import { Face } from "./face.tsx";
-import { Reactions } from "./reactions.tsx";
+import { AnswerFoot, Card, Reactions, Tools } from "./later.tsx";
 import type { Session } from "./session.ts";
+import { sourcesOf } from "./sources.ts";
 import type { Talk } from "./talk.ts";
-import { Tools } from "./tools.tsx";
 import { words } from "./words.ts";
 
 export type Voice = "bot" | "human" | "me";

@@ -15,8 +15,18 @@ import type { Widget } from "./widget.ts";
 
 const fetchConversation = async (): Promise<FunctionComponent<{ session: Session }>> => (await import("./conversation.tsx")).Conversation;
 const Conversation = lazy(fetchConversation);
-const Prechat = lazy<{ widget: Widget }>(async () => (await import("./forms.tsx")).Prechat);
-const Offline = lazy<{ widget: Widget }>(async () => (await import("./forms.tsx")).Offline);
+
+interface Own {
+  widget: Widget;
+}
+
+const forms = async ({ widget }: Own): Promise<typeof import("./forms.tsx")> => {
+  const made = await import("./forms.tsx");
+  await made.teach(widget.texts);
+  return made;
+};
+const Prechat = lazy<Own>(async (own) => (await forms(own)).Prechat);
+const Offline = lazy<Own>(async (own) => (await forms(own)).Offline);
 
 const SMALL = "(max-width: 479.98px)";
 

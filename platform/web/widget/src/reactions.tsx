@@ -4,7 +4,7 @@ import type { JSX } from "preact";
 import type { Message } from "@deskbell/client";
 import { DID_NOT_HELP, HELPED } from "./answer.tsx";
 import type { Talk } from "./talk.ts";
-import { words } from "./words.ts";
+import { extraWords as words } from "./extra-words.ts";
 
 export function Reactions({ message, talk }: { message: Message; talk: Talk }): JSX.Element | null {
   const atFoot = message.sender.kind === "bot" && typeof message.metadata["turn"] === "string";

@@ -8,14 +8,13 @@ import { day } from "@deskbell/ui/times.ts";
 import type { EventsRow, Row } from "@deskbell/ui/timeline.ts";
 import { Virtual, type VirtualList } from "@deskbell/ui/virtual.tsx";
 import { Choices } from "./choices.tsx";
-import { Ending } from "./ending.tsx";
 import { eventLine } from "./events.ts";
+import { Ending, Waiting } from "./later.tsx";
 import { MessageRow, StreamingRow } from "./message.tsx";
 import type { Session } from "./session.ts";
 import type { Talk } from "./talk.ts";
 import { Typing } from "./typing.tsx";
 import { UnsentRow } from "./unsent.tsx";
-import { Waiting } from "./waiting.tsx";
 import { words } from "./words.ts";
 
 export function Thread({ talk }: { talk: Talk }): JSX.Element {
@@ -57,10 +56,15 @@ function Below({ talk }: { talk: Talk }): JSX.Element {
     <div class="below">
       <Choices talk={talk} />
       <Typing talk={talk} />
-      <Waiting session={session} />
+      {isInLine(session) && <Waiting talk={talk} />}
       {owner === "closed" && <Ending session={session} />}
     </div>
   );
+}
+
+/** Who waits, and who keeps the place meanwhile. */
+function isInLine({ owner, ownCase }: Session): boolean {
+  return owner.value === "waiting" || (owner.value === "bot" && ownCase.value?.status === "waiting");
 }
 
 function keyOf(row: Row): string {

@@ -8,9 +8,9 @@ import { Icon } from "@deskbell/ui/icon.tsx";
 import type { Message } from "@deskbell/client";
 import { Emoji, QUICK } from "./emoji.tsx";
 import type { Talk } from "./talk.ts";
-import { words } from "./words.ts";
+import { extraWords as words } from "./extra-words.ts";
 
-interface ToolsProps {
+export interface ToolsProps {
   message: Message;
   mine: boolean;
   talk: Talk;

@@ -1,13 +1,14 @@
 /** The card of somebody who waits for a person: which place, how long, and what can be done meanwhile. */
 
 import type { JSX } from "preact";
-import { useSignal } from "@preact/signals";
+import { useSignal, useSignalEffect } from "@preact/signals";
 import { bellRing, person } from "@deskbell/ui/drawings.ts";
 import { Icon } from "@deskbell/ui/icon.tsx";
 import { range } from "@deskbell/ui/times.ts";
 import type { Session } from "./session.ts";
+import type { Talk } from "./talk.ts";
 import { placeOf } from "./when.ts";
-import { words } from "./words.ts";
+import { extraWords as words } from "./extra-words.ts";
 
 /** So many who wait are drawn; of more, a number. */
 const DRAWN = 4;
@@ -24,17 +25,23 @@ function waitLine({ ownCase }: Session): string {
 }
 
 /** Place and wait in one breath, for those who listen. */
-export function placeLine(session: Session): string {
+function placeLine(session: Session): string {
   return `${placeTitle(session)}. ${waitLine(session)}.`;
 }
 
-export function Waiting({ session }: { session: Session }): JSX.Element | null {
+export function Waiting({ talk }: { talk: Talk }): JSX.Element {
+  const { session } = talk;
   const busy = useSignal(false);
   const failed = useSignal(false);
   const owner = session.owner.value;
-  const waits = owner === "waiting";
   // Who kept the place is with the assistant, and still in line.
-  if (!waits && !(owner === "bot" && session.ownCase.value?.status === "waiting")) return null;
+  const waits = owner === "waiting";
+  useSignalEffect(() => {
+    // Until the place is known, what the assistant has said of it is enough.
+    const told = session.owner.value === "waiting" && session.shown.value && session.ownCase.value?.position != null;
+    talk.herald.placeIs(told ? placeLine(session) : undefined);
+    return () => { talk.herald.placeIs(undefined); };
+  });
   const act = (doing: () => Promise<void>): void => {
     busy.value = true;
     failed.value = false;

@@ -6,15 +6,15 @@
 import { batch, computed, effect, type ReadonlySignal, type Signal, signal } from "@preact/signals";
 import { asError, claims } from "@deskbell/client";
 import { Texts } from "@deskbell/ui/texts.ts";
-import { ring } from "./bell.ts";
 import type { Frame } from "./frame.ts";
 import type { Call } from "./host.ts";
-import { forgetAll, type Keep, keepIn } from "./keep.ts";
+import type { Keep } from "./keep.ts";
 import { tellLauncher } from "./mark.ts";
 import { type Beginning, Session } from "./session.ts";
-import { type SiteInfo, siteFrom } from "./site.ts";
-import { type Language, languageFor, pageWishes } from "./speech.ts";
-import { english, type Key } from "./texts/en.ts";
+import type { SiteInfo } from "./site.ts";
+import type { Language } from "./speech.ts";
+import type { Key } from "./texts/en.ts";
+import { shell } from "./texts/en.shell.ts";
 
 export type Screen = "home" | "prechat" | "offline" | "conversation";
 export type Wanted = "assistant" | "person";
@@ -22,8 +22,8 @@ export const SCALES = [1, 1.25, 1.5, 2] as const;
 
 export class Widget {
   readonly frame: Frame;
-  readonly texts = new Texts<Key>(english);
-  readonly site: Signal<SiteInfo> = signal(siteFrom(undefined));
+  readonly texts = new Texts<Key>(shell);
+  readonly site: Signal<SiteInfo>;
   readonly session: Signal<Session>;
   readonly isOpen: Signal<boolean> = signal(false);
   readonly screen: Signal<Screen> = signal("home");
@@ -49,7 +49,8 @@ export class Widget {
 
   constructor(frame: Frame) {
     this.frame = frame;
-    this.#tab = keepIn("sessionStorage", frame.siteKey);
+    this.site = signal(frame.kit.siteFrom(undefined));
+    this.#tab = frame.kit.keepIn("sessionStorage", frame.siteKey);
     this.#locale = frame.locale;
     this.sound = signal(frame.keep.get("sound") !== "off");
     this.scale = signal(SCALES.find((scale) => String(scale) === frame.keep.get("scale")) ?? 1);
@@ -174,11 +175,11 @@ export class Widget {
   /** Forget who this is, here and in the browser. */
   async reset(): Promise<void> {
     const old = this.session.peek();
-    const { desk, siteKey } = this.frame;
+    const { desk, siteKey, kit } = this.frame;
     this.#identity = this.named.value = undefined;
     this.#attributes = {};
     await old.client.logout().catch(() => undefined);
-    forgetAll(desk, siteKey);
+    kit.forgetAll(desk, siteKey);
     this.#replace(old);
     this.go("home");
     this.frame.dress.wear();
@@ -215,7 +216,9 @@ export class Widget {
         if (room !== session.room.peek()) return;
         this.frame.emit("message", { id, sender: { kind: sender.kind, name: sender.name }, text: content });
         const looking = this.shown.peek() && document.hasFocus();
-        if (sender.id !== session.me.peek()?.id && kind !== "system" && this.sound.peek() && !looking) ring(siteKey);
+        if (sender.id !== session.me.peek()?.id && kind !== "system" && this.sound.peek() && !looking) {
+          void import("./stroke.ts").then(({ ring }) => { ring(siteKey); }, () => undefined);
+        }
       }),
       effect(() => {
         const count = session.unread.value;
@@ -272,15 +275,16 @@ export class Widget {
   async #ask(): Promise<void> {
     const told = await this.frame.site();
     if (told === undefined) return;
-    this.site.value = siteFrom(told);
+    this.site.value = this.frame.kit.siteFrom(told);
     this.frame.dress.site(this.site.value);
     this.#speak();
   }
 
   #speak(): void {
-    const language = languageFor([this.frame.keep.get("language"), this.#locale, ...pageWishes()], this.site.peek().languages);
+    const { keep, kit } = this.frame;
+    const language = kit.languageFor([keep.get("language"), this.#locale, ...kit.pageWishes()], this.site.peek().languages);
     if (language === this.texts.language.peek()) return;
-    if (language === "en") this.texts.speak("en", english);
-    else void import("./texts/ar.ts").then(({ arabic }) => { this.texts.speak(language, arabic); }, () => undefined);
+    if (language === "en") this.texts.speak("en", shell);
+    else void import("./texts/ar.shell.ts").then(({ shell: arabic }) => { this.texts.speak(language, arabic); }, () => undefined);
   }
 }

@@ -1,0 +1,19 @@
+/**
+ * What a conversation can do without until its first message is read: the tools of a message, the foot of an answer,
+ * reactions, cards, emoji, the waiting card and the end. One file, fetched by `later.tsx`.
+ */
+
+import styles from "./extras.css?inline";
+import { adopt } from "./sheets.ts";
+
+adopt(styles);
+
+export { AnswerFoot } from "./answer.tsx";
+export { Card } from "./card.tsx";
+export { Emoji } from "./emoji.tsx";
+export { Ending, NewChat } from "./ending.tsx";
+export { Failed, Reason } from "./failed.tsx";
+export { teach } from "./opened-words.ts";
+export { Reactions } from "./reactions.tsx";
+export { Tools } from "./tools.tsx";
+export { Waiting } from "./waiting.tsx";

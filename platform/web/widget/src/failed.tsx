@@ -1,0 +1,44 @@
+/** Why a text was refused, in the thread and above the composer. */
+
+import type { JSX } from "preact";
+import { warn } from "@deskbell/ui/drawings.ts";
+import { Icon } from "@deskbell/ui/icon.tsx";
+import type { Unsent } from "@deskbell/ui/timeline.ts";
+import { extraWords as words } from "./extra-words.ts";
+import type { Why } from "./outgoing.ts";
+import type { Talk } from "./talk.ts";
+
+/** What was refused, why, and what can be done with it. */
+export function Failed({ unsent, talk }: { unsent: Unsent; talk: Talk }): JSX.Element {
+  const again = unsent.error?.code !== "blocked" && unsent.error?.code !== "too_large";
+  return (
+    <p class="meta bad" role="alert">
+      <Icon of={warn} size={13} /> <span>{reason(unsent.error)}</span>
+      {again ? (
+        <button type="button" onClick={() => void talk.retry(unsent).catch(() => undefined)}>{words.t("tryAgain")}</button>
+      ) : (
+        <button type="button" onClick={() => { talk.outgoing.rewrite(unsent); }}>{words.t("change")}</button>
+      )}
+      <button type="button" onClick={() => { talk.outgoing.discard(unsent); }}>{words.t("remove")}</button>
+    </p>
+  );
+}
+
+/** The same as a line of its own. */
+export function Reason({ why }: { why: Why }): JSX.Element {
+  return <>{reason(why)}</>;
+}
+
+const REASONS: Readonly<Record<string, Parameters<typeof words.t>[0]>> = {
+  too_large: "whyTooLong",
+  muted: "whyMuted",
+  room_closed: "whyClosed",
+  window_over: "whyLate",
+  message_deleted: "whyGone",
+};
+
+/** Why something was refused, in a sentence; a filter's own word is quoted. */
+function reason(error: Why | undefined): string {
+  if (error?.code === "blocked") return error.rule ? words.t("whyRule", { rule: `\u2068${error.rule.slice(0, 80)}\u2069` }) : words.t("whyBlocked");
+  return words.t(REASONS[error?.code ?? ""] ?? "whyFailed");
+}

@@ -1,0 +1,42 @@
+/** The words of tools, answers and the waiting card in Arabic. */
+
+import type { Catalog } from "@deskbell/ui/texts.ts";
+
+export const extras: Catalog = {
+  sources: { one: "مصدر واحد", two: "مصدران", few: "{n} مصادر", other: "{n} مصدرًا" },
+  helped: "أفادني هذا",
+  didNotHelp: "لم يفدني هذا",
+  thanked: "شكرًا لك",
+  tools: "خيارات الرسالة",
+  react: "تفاعل",
+  reaction: "{emoji}، {n}",
+  moreEmoji: "رموز أخرى",
+  reply: "ردّ",
+  edit: "تعديل",
+  delete: "حذف",
+  deleteSure: "هل تحذف هذه الرسالة؟",
+  keepIt: "إبقاؤها",
+  waitTitle: "في انتظار شخص",
+  waitNext: "أنت التالي",
+  waitPlace: "رقمك في الدور {place}",
+  waitUsually: "عادةً {range} من الآن",
+  waitSoon: "ينضمّ أحد الزملاء فور تفرّغه",
+  waitYou: "أنت",
+  waitKept: "تحتفظ بدورك بينما يجيبك المساعد.",
+  waitPromise: "تحتفظ بدورك حتى إن أغلقت هذه النافذة.",
+  waitFailed: "لم ينجح ذلك. حاول بعد قليل.",
+  askMeanwhile: "اسأل المساعد أثناء الانتظار",
+  leaveLine: "مغادرة الدور",
+
+  tryAgain: "حاول مجددًا",
+  change: "عدّلها",
+  remove: "إزالة",
+  whyFailed: "لم تُرسل",
+  whyRule: "لم تُرسل لمخالفتها قاعدة: {rule}",
+  whyBlocked: "لم تُرسل، لا يمكن قول هذا هنا",
+  whyTooLong: "لم تُرسل، النص طويل جدًا",
+  whyMuted: "لا يمكنك الكتابة هنا الآن",
+  whyClosed: "انتهت هذه المحادثة",
+  whyLate: "فات وقت تغيير هذه الرسالة",
+  whyGone: "لم تعد هذه الرسالة موجودة",
+};
