@@ -62,7 +62,7 @@ async def test_a_change_is_seen_at_once_where_it_was_made(desk: Desk) -> None:
     two = "https://two.example"
     assert (await page(desk, site)).json()["name"] == "Shop"
     assert (await page(desk, site, two)).status_code == 404
-    answer = await changed(kim, site, name="Store", origins=["https://Two.example"])
+    answer = await changed(kim, site, name="Store", origins=["https://Two.example:443"])
     assert answer.status_code == 200
     assert answer.json() == site | {"name": "Store", "origins": [two]}
     seen = await page(desk, site, two)
@@ -107,6 +107,11 @@ async def test_only_admins_manage_sites_and_only_their_own(desk: Desk) -> None:
         {"origins": ["shop.example"]},
         {"origins": ["https://shop.example/path"]},
         {"origins": ["javascript:alert(1)"]},
+        {"origins": ["https://*.shop.example"]},
+        {"origins": ["https://somebody@shop.example"]},
+        {"origins": ["https://shop.example#top"]},
+        {"origins": ["https://shop.example:99999"]},
+        {"origins": ["https://b\u00fccher.example"]},
         {"origins": "https://shop.example"},
         {"bot": "nobody"},
         {"settings": {"sparkles": True}},

@@ -6,6 +6,7 @@ instances know it, is :mod:`deskbell.actions.site_pages`'s.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -25,6 +26,7 @@ from deskbell.store.database import Row
 MAX_SITES = 100
 MAX_NAME_BYTES = 400
 KEY_CHARACTERS = 20
+_ORIGIN = re.compile(r"(?P<scheme>https?)://([a-z0-9._-]+|\[[0-9a-f:.]+\])(:(?P<port>[0-9]{1,5}))?")
 
 
 class SiteEntry(msgspec.Struct, frozen=True):
@@ -172,10 +174,26 @@ def _named(ports: Ports, name: str) -> str:
 
 
 def _origins(ports: Ports, origins: Sequence[str]) -> list[str]:
-    found = list(dict.fromkeys(origin.strip().lower() for origin in origins))
+    found = list(dict.fromkeys(_as_browsers_send_it(origin) for origin in origins))
     if "*" in found and ports.settings.environment == "production":
         raise Invalid('"*" lets every page in. List the origins of the site.', path="origins")
     return found
+
+
+def _as_browsers_send_it(origin: str) -> str:
+    """An origin as it is compared, letter by letter; one that no page can have would be listed in vain."""
+    given = origin.strip().lower()
+    parts = _ORIGIN.fullmatch(given)
+    if given == "*":
+        return given
+    if parts is None or int(parts["port"] or 0) > 65_535:
+        raise Invalid(
+            f'No page is from {given[:100]}. An origin is such as "https://shop.example", one for each host;'
+            " a host in other letters begins with xn--.",
+            path="origins",
+        )
+    usual = {"http": "80", "https": "443"}[parts["scheme"]]
+    return given.removesuffix(f":{usual}")
 
 
 def _bot(ports: Ports, bot: str) -> str:
