@@ -53,7 +53,7 @@ export function Facts({ of }: { of: readonly (readonly [string, ComponentChildre
       {of.map(([name, value]) => (
         <>
           <dt dir="auto" class="cut" title={name}>{name.replaceAll("_", " ")}</dt>
-          <dd dir="auto">{value}</dd>
+          <dd><span dir="auto" class="cx-wrap">{value}</span></dd>
         </>
       ))}
     </dl>

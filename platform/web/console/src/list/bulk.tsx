@@ -1,6 +1,6 @@
 /** What is done with several conversations at once: how far it is, and what did not go. */
 
-import { check, moon, person, tag, x } from "@deskbell/ui/drawings.ts";
+import { check, merge, moon, person, tag, x } from "@deskbell/ui/drawings.ts";
 import { Icon } from "@deskbell/ui/icon.tsx";
 import type { JSX } from "preact";
 import { bulk, resolveAll } from "../bulk.ts";
@@ -29,7 +29,7 @@ export function Bulk(): JSX.Element {
       </button>
       {cases.length > 1 && (
         <button type="button" class="btn sm" onClick={() => { show({ kind: "menu", page: "merge", cases }); }}>
-          {t("bulk.merge")}
+          <Icon of={merge} size={16} /> {t("bulk.merge")}
         </button>
       )}
       <button type="button" class="btn sm ink" onClick={() => void resolveAll(desk, cases)}>

@@ -88,10 +88,10 @@ function LastLine({ row }: { row: Row }): JSX.Element {
   const mine = sender.id === me;
   const who = mine ? t("list.you") : sender.kind === "bot" ? t("list.bot.says") : sender.kind === "agent" ? `${sender.name.split(" ")[0] ?? ""}:` : "";
   return (
-    <span class="last cut" dir="auto">
+    <span class="last">
       {note && <em class="n">{t("list.note")} </em>}
-      {who && <em>{who} </em>}
-      {last.text || t("list.wordless")}
+      {who && <em><bdi>{who}</bdi> </em>}
+      <span class="cut" dir="auto">{last.text || t("list.wordless")}</span>
     </span>
   );
 }

@@ -3,7 +3,7 @@
  * letters. The field keeps the focus; arrows choose, Enter runs.
  */
 
-import { back, chat, search } from "@deskbell/ui/drawings.ts";
+import { chat, search } from "@deskbell/ui/drawings.ts";
 import { Icon } from "@deskbell/ui/icon.tsx";
 import type { JSX } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
@@ -40,7 +40,10 @@ export function CommandMenu({ page, cases: meant, query: first = "", onClose }: 
     list.current?.querySelector("[aria-selected=true]")?.scrollIntoView({ block: "nearest" });
   }, [chosen]);
 
-  if (target && one) return <TransferNote subject={nameOf(rowOf(one))} onClose={onClose} onSend={(note) => { onClose(); void desk.act.transfer(one, target, note); }} />;
+  if (target && one) {
+    const to = "agent" in target ? desk.agents.value.find(({ user }) => user.id === target.agent)?.user.name : desk.teams.value.find(({ slug }) => slug === target.team)?.name;
+    return <TransferNote subject={nameOf(rowOf(one))} to={to ?? ""} onClose={onClose} onSend={(note) => { onClose(); void desk.act.transfer(one, target, note); }} />;
+  }
 
   const choose = (entry: Entry | undefined): void => {
     if (!entry) return;
@@ -149,15 +152,16 @@ function Marked({ text, marks }: { text: string; marks: readonly [number, number
 }
 
 /** What whoever gets it should know; only colleagues see it. */
-function TransferNote({ subject, onClose, onSend }: { subject: string; onClose: () => void; onSend: (note: string) => void }): JSX.Element {
+function TransferNote({ subject, to, onClose, onSend }: { subject: string; to: string; onClose: () => void; onSend: (note: string) => void }): JSX.Element {
   const [note, setNote] = useState("");
   return (
     <Dialog label={t("menu.page.transfer")} kind="menu small" onClose={onClose}>
       <div class="ctxt">
         <span dir="auto">
-          <Icon of={back} size={13} mirrors /> {subject}
+          <Icon of={chat} size={13} /> {subject}
         </span>
       </div>
+      <h2 class="to">{t("menu.page.transfer")} <bdi>{to}</bdi></h2>
       <textarea
         class="field"
         aria-label={t("transfer.note")}
