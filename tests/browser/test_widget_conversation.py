@@ -226,6 +226,8 @@ async def test_ones_own_words_can_be_changed_taken_back_and_answered(desk: Desk,
         room = await taken(desk, ana)
         await line.subscribe(room)
         await talk.opens("Teh lamp")
+        # What is fetched later brings its styles.
+        await expect(talk.panel.get_by_role("group", name="Message options")).to_have_css("display", "flex")
         await talk.button("Edit").click()
         await expect(talk.field).to_have_value("Teh lamp")
         await talk.says("The lamp")

@@ -1,6 +1,7 @@
 /** The card of somebody who waits for a person: which place, how long, and what can be done meanwhile. */
 
 import type { JSX } from "preact";
+import { useLayoutEffect } from "preact/hooks";
 import { useSignal, useSignalEffect } from "@preact/signals";
 import { bellRing, person } from "@deskbell/ui/drawings.ts";
 import { Icon } from "@deskbell/ui/icon.tsx";
@@ -40,8 +41,9 @@ export function Waiting({ talk }: { talk: Talk }): JSX.Element {
     // Until the place is known, what the assistant has said of it is enough.
     const told = session.owner.value === "waiting" && session.shown.value && session.ownCase.value?.position != null;
     talk.herald.placeIs(told ? placeLine(session) : undefined);
-    return () => { talk.herald.placeIs(undefined); };
   });
+  // Only when one waits no more: in between, the herald keeps count of when it has told the place.
+  useLayoutEffect(() => () => { talk.herald.placeIs(undefined); }, [talk]);
   const act = (doing: () => Promise<void>): void => {
     busy.value = true;
     failed.value = false;
