@@ -79,7 +79,7 @@ function One({ plugin, changed }: { plugin: PluginEntry; changed: (fresh: Plugin
         </button>
         <div class="pl-name">
           <h2 id={`${id}-name`} dir="auto">{plugin.name} <small class="num" dir="ltr">{plugin.version}</small></h2>
-          <p class="muted" dir="auto">{Object.entries(plugin.registers).map(([kind, names]) => `${offer(kind)}: ${names.join(", ")}`).join(" · ") || t("screens.plugins.offers_nothing")}</p>
+          <p class="muted" dir="auto">{Object.entries(plugin.registers).map(([kind, names]) => `${offer(kind)}: ${names.join(", ")}`).join(" · ") || (plugin.state === "active" ? t("screens.plugins.offers_nothing") : "")}</p>
         </div>
         <span class="pl-tags">
           {plugin.faults > 0 && <span class="sc-tag bad">{t("screens.plugins.faults", { n: plugin.faults })}</span>}

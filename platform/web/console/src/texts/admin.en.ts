@@ -219,7 +219,7 @@ export const admin = {
   "screens.settings.send_mod_hint": "Enter begins a new line.",
   "screens.settings.sound": "Sound",
   "screens.settings.sound_hint": "The bell, once, when somebody waits for you.",
-  "screens.settings.notices": "Notices of the desktop",
+  "screens.settings.notices": "Desktop notifications",
   "screens.settings.notices_hint": "When the console is not in front.",
   "screens.settings.notices_refused": "The browser does not allow notices. Change it in its settings for this page.",
   "screens.keys.single": "Keys without Ctrl or Alt",
@@ -236,6 +236,6 @@ export const admin = {
   "screens.keys.change_of": "Change the key for {name}",
   "screens.keys.remove": "Remove",
   "screens.keys.remove_of": "Remove the key for {name}",
-  "screens.keys.reset": "As it came",
+  "screens.keys.reset": "Reset",
   "screens.keys.reset_all": "All keys as they came",
 } as const;
