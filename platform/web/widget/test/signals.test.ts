@@ -41,6 +41,8 @@ test("a computed value is made when it is read, and once for each change, follow
   });
   expect(made).toBe(0);
   expect([double.value, double.value, made]).toEqual([2, 2, 1]);
+  signal(0).value = 1; // something else
+  expect([double.value, made]).toEqual([2, 1]);
   base.value = 2;
   expect([double.value, made]).toEqual([4, 2]);
   const stop = effect(() => double.value);
@@ -116,4 +118,8 @@ test("a signal learns when somebody begins to follow it, also through what is co
   expect(told).toEqual(["on"]);
   stops[1]?.();
   expect(told).toEqual(["on", "off"]);
+  const looks = signal(true);
+  effect(() => looks.value && shown.value);
+  looks.value = false;
+  expect(told).toEqual(["on", "off", "on", "off"]);
 });
