@@ -157,6 +157,7 @@ async def test_from_the_first_question_to_the_thanks(desk: Desk, shop: Any, wind
         await agent.page.goto(f"{desk.url}/console/inbox/resolved")
         await agent.looks_at("Maya")
         await expect(agent.page.locator(".cx")).to_contain_text("5 of 5")
+        await expect(agent.page.locator(".cx q")).to_have_text("Quick and kind")
 
         assert "SISTER" not in await visitor.everything()
         assert "Yes, up to twelve letters." in "\n".join(visitor.received), "the frames were heard at all"

@@ -74,7 +74,10 @@ export function CaseFacts({ row }: { row: CaseRow }): JSX.Element {
       {typeof row.rating === "number" && (
         <>
           <dt>{t("screens.context.rated")}</dt>
-          <dd>{t("screens.context.rating", { n: row.rating })}</dd>
+          <dd>
+            {t("screens.context.rating", { n: row.rating })}
+            {row.rating_comment && <q dir="auto">{row.rating_comment}</q>}
+          </dd>
         </>
       )}
       <Due row={row} />
