@@ -100,7 +100,7 @@ async def counts(ports: Ports, actor: Actor) -> Counts:
         Forbidden, RateLimited: Not staff; too often.
     """
     _staff(actor)
-    ports.limits.spend("counts", actor.id, per_min=60, burst=20)
+    ports.limits.spend("counts", actor.id, per_min=240, burst=60)
     saved = await views.listed(ports.db, actor.tenant, actor.id)
     common = {name: CaseFilter(name) for name in cases.VIEWS}
     found = await cases.counted(ports, actor, [*common.values(), *(view.filter for view in saved)])
