@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -254,6 +254,10 @@ async def test_ones_own_words_can_be_changed_taken_back_and_answered(desk: Desk,
         assert gone["message"]["content"] == ""
 
 
+async def _is(what: Callable[[], Awaitable[object]], wanted: object) -> bool:
+    return await what() == wanted
+
+
 async def test_what_is_written_offline_and_over_a_reload_is_sent_once_and_in_order(desk: Desk, talks: Any) -> None:
     desk.bot.answers("Hello.")
     async with talks() as (talk, troubles):
@@ -268,8 +272,13 @@ async def test_what_is_written_offline_and_over_a_reload_is_sent_once_and_in_ord
         await expect(talk.message("Three")).to_contain_text("Waiting")
         await talk.context.set_offline(False)
         await expect(talk.log.locator(".pending")).to_have_count(0, timeout=20_000)
-        said = [text for text in await talk.texts() if text != "Hello."]
-        assert said == ["One", "Two", "Three"]
+
+        async def said() -> list[str]:
+            return [text for text in await talk.texts() if text != "Hello."]
+
+        # What was acknowledged may be drawn a moment after it stopped to be pending.
+        await desk.until(lambda: _is(said, ["One", "Two", "Three"]))
+        assert await said() == ["One", "Two", "Three"]
 
         await talk.cut()
         await talk.says("Four")
