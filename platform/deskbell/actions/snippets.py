@@ -8,7 +8,8 @@ in before it is sent; others are refused when it is saved, so that no visitor ev
 from __future__ import annotations
 
 from deskbell.actions.messages import checked_text
-from deskbell.errors import Conflict, Forbidden, Invalid, LimitReached, NotFound, Unavailable
+from deskbell.actions.own_or_shared import may_see, may_write
+from deskbell.errors import Conflict, Invalid, LimitReached, NotFound, Unavailable
 from deskbell.ids import SnippetId, is_id, new_id
 from deskbell.model.placeholders import PLACEHOLDERS, unknown_in
 from deskbell.model.records import Actor, Snippet
@@ -16,6 +17,7 @@ from deskbell.ports import Ports
 from deskbell.store import snippets
 from deskbell.store.database import StoreError, StoreIntegrity
 
+WHAT = "snippets"
 MAX_SNIPPETS = 1000
 
 
@@ -25,7 +27,7 @@ async def listed(ports: Ports, actor: Actor) -> list[Snippet]:
     Raises:
         Forbidden: Not staff.
     """
-    _staff(actor)
+    may_see(actor, WHAT)
     return await snippets.listed(ports.db, actor.tenant, actor.id)
 
 
@@ -39,7 +41,7 @@ async def create(ports: Ports, actor: Actor, shortcut: str, text: str, *, shared
         LimitReached: There are 1,000 of one's own, or 1,000 shared ones.
     """
     snippet = Snippet(SnippetId(new_id()), shortcut, _checked(ports, text), shared)
-    _may_write(actor, snippet)
+    may_write(actor, WHAT, shared=shared)
     return await _put(ports, actor, snippet, new=True)
 
 
@@ -72,17 +74,6 @@ async def drop(ports: Ports, actor: Actor, snippet_id: SnippetId) -> None:
     await snippets.drop(ports.db, actor.tenant, snippet_id)
 
 
-def _staff(actor: Actor) -> None:
-    if not actor.is_staff:
-        raise Forbidden("Snippets are for agents.")
-
-
-def _may_write(actor: Actor, snippet: Snippet) -> None:
-    _staff(actor)
-    if snippet.shared and not actor.is_lead:
-        raise Forbidden("Supervisors make snippets for all.")
-
-
 def _checked(ports: Ports, text: str) -> str:
     checked_text(ports, text, what="text", max_bytes=ports.settings.limits.text_bytes, empty=False)
     if unknown := unknown_in(text):
@@ -110,9 +101,9 @@ async def _put(ports: Ports, actor: Actor, snippet: Snippet, *, new: bool) -> Sn
 
 
 async def _own(ports: Ports, actor: Actor, snippet_id: SnippetId) -> Snippet:
-    _staff(actor)
+    may_see(actor, WHAT)
     found = await snippets.get(ports.db, actor.tenant, actor.id, snippet_id) if is_id(snippet_id) else None
     if found is None:
         raise NotFound()
-    _may_write(actor, found)
+    may_write(actor, WHAT, shared=found.shared)
     return found

@@ -11,13 +11,15 @@ from dataclasses import dataclass
 
 from deskbell.actions import cases
 from deskbell.actions.messages import checked_text
-from deskbell.errors import Forbidden, LimitReached, NotFound, Unavailable
+from deskbell.actions.own_or_shared import may_see, may_write
+from deskbell.errors import LimitReached, NotFound, Unavailable
 from deskbell.ids import ViewId, is_id, new_id
 from deskbell.model.records import Actor, CaseFilter, SavedView
 from deskbell.ports import Ports
 from deskbell.store import views
 from deskbell.store.database import StoreError
 
+WHAT = "views"
 MAX_VIEWS = 50
 MAX_NAME_BYTES = 240
 
@@ -36,7 +38,7 @@ async def listed(ports: Ports, actor: Actor) -> list[SavedView]:
     Raises:
         Forbidden: Not staff.
     """
-    _staff(actor)
+    may_see(actor, WHAT)
     return await views.listed(ports.db, actor.tenant, actor.id)
 
 
@@ -48,7 +50,7 @@ async def create(ports: Ports, actor: Actor, name: str, wanted: CaseFilter, *, s
         LimitReached: There are 50 of one's own, or 50 shared ones.
     """
     view = SavedView(ViewId(new_id()), _named(ports, name), wanted, shared)
-    _may_write(actor, view)
+    may_write(actor, WHAT, shared=shared)
     now_us = await ports.journal.now_us()
     try:
         async with ports.db.transaction() as tx:
@@ -99,7 +101,7 @@ async def counts(ports: Ports, actor: Actor) -> Counts:
     Raises:
         Forbidden, RateLimited: Not staff; too often.
     """
-    _staff(actor)
+    may_see(actor, WHAT)
     ports.limits.spend("counts", actor.id, per_min=240, burst=60)
     saved = await views.listed(ports.db, actor.tenant, actor.id)
     common = {name: CaseFilter(name) for name in cases.VIEWS}
@@ -108,25 +110,14 @@ async def counts(ports: Ports, actor: Actor) -> Counts:
     return Counts(dict(zip(names, found, strict=False)), dict(zip(ids, found[len(names) :], strict=True)))
 
 
-def _staff(actor: Actor) -> None:
-    if not actor.is_staff:
-        raise Forbidden("Views are for agents.")
-
-
-def _may_write(actor: Actor, view: SavedView) -> None:
-    _staff(actor)
-    if view.shared and not actor.is_lead:
-        raise Forbidden("Supervisors make views for all.")
-
-
 def _named(ports: Ports, name: str) -> str:
     return checked_text(ports, name, what="name", max_bytes=MAX_NAME_BYTES, empty=False).strip()
 
 
 async def _own(ports: Ports, actor: Actor, view_id: ViewId) -> SavedView:
-    _staff(actor)
+    may_see(actor, WHAT)
     found = await views.get(ports.db, actor.tenant, actor.id, view_id) if is_id(view_id) else None
     if found is None:
         raise NotFound()
-    _may_write(actor, found)
+    may_write(actor, WHAT, shared=found.shared)
     return found
