@@ -66,7 +66,7 @@ class Cluster:
             )
 
     async def ask(self, port: int, *command: str | int) -> Any:
-        connection = Link(f"redis://127.0.0.1:{port}/0").connection(("", 0))
+        connection = Link(f"redis://127.0.0.1:{port}/0", timeout_s=PATIENCE_S).connection(("", 0))
         try:
             await connection.connect()  # type: ignore[no-untyped-call]
             await connection.send_command(*command)

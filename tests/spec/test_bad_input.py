@@ -229,7 +229,6 @@ def _spoiled(frame: str | bytes, chance: random.Random) -> str | bytes:
 @settings(
     max_examples=EXAMPLES,
     deadline=None,
-    database=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 @given(kinds=st.lists(_frames(), min_size=KINDS, max_size=KINDS), seed=st.integers(0, 2**32))

@@ -152,15 +152,24 @@ async def test_people_are_here_while_somebody_of_the_team_is_online_and_accepts(
         """As soon as the server has noticed that a socket is gone."""
         await desk.until(lambda: is_so(here(), (False, [], None)))
 
+    async def these(*names: str) -> None:
+        """As soon as the server has noticed who came and who is gone."""
+
+        async def named() -> list[str]:
+            return (await here())[1]
+
+        await desk.until(lambda: is_so(named(), list(names)))
+
     await nobody()
     staff = [await desk.agent(name) for name in ("Dan", "Ana", "Cem", "Bea")]
     bill = await desk.agent("Bill", teams=("billing",))
     async with bill.line():
         await nobody()
     async with staff[0].line():
-        assert (await here())[:2] == (True, ["Dan"])
+        await these("Dan")
         async with staff[1].line(), staff[2].line(), staff[3].line():
-            assert (await here())[:2] == (True, ["Ana", "Bea", "Cem"])
+            await these("Ana", "Bea", "Cem")
+        await these("Dan")
         waiting = await desk.visitor()
         room = await waiting.conversation()
         before = (await here())[2]
@@ -173,7 +182,7 @@ async def test_people_are_here_while_somebody_of_the_team_is_online_and_accepts(
             await staff[0].call("PUT", "/agents/me/availability", json=said)
             await nobody()
         await staff[0].call("PUT", "/agents/me/availability", json={"status": "online"})
-        assert (await here())[:2] == (True, ["Dan"])
+        await these("Dan")
         dan = await people.user(desk.application.ports.db, desk.tenant, staff[0].id)
         assert dan is not None
         await people.change_user(desk.application.ports.db, desk.clock, dan, disabled=True)
