@@ -22,8 +22,7 @@ import structlog
 from quart import Quart, websocket
 from quart.wrappers import Websocket
 
-from deskbell.actions import cases as case_actions
-from deskbell.actions import presence
+from deskbell.actions import case_lists, presence
 from deskbell.actions.plugin_work import DeskForPlugins, PluginWork
 from deskbell.actions.reads import Marks
 from deskbell.actions.turns import TurnEngine
@@ -210,7 +209,7 @@ class Application:
             heartbeat_s=settings.server.heartbeat_s,
             silence_s=settings.server.silence_s,
             bus=bus,
-            targets=case_actions.targets(settings),
+            targets=case_lists.targets(settings),
         )
         edge = Edge(
             ports, hub, Marks(ports), TurnEngine(ports), Gauge(settings.limits.unauthenticated_sockets_per_prefix)
@@ -309,7 +308,7 @@ def _journal_settings(settings: Settings) -> JournalSettings:
         batch_bytes=store.batch_bytes,
         lane_capacity=store.lane_capacity,
         lane_wait_s=store.lane_wait_s,
-        targets=case_actions.targets(settings),
+        targets=case_lists.targets(settings),
     )
 
 

@@ -27,8 +27,7 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 import structlog
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
-from deskbell.actions import cases as case_actions
-from deskbell.actions import observing, support, turns
+from deskbell.actions import case_lists, closing, ladder, observing, turns
 from deskbell.actions.plugin_work import PluginWork
 from deskbell.errors import DeskbellError
 from deskbell.ids import CaseId, RoomId, TenantId
@@ -172,7 +171,7 @@ class Jobs:
         for tenant, case_id in await cases.changed(self._ports.db, since_us, moved):
             changed.setdefault(tenant, []).append(case_id)
         for tenant, ids in changed.items():
-            for case in await case_actions.entries(self._ports, tenant, ids):
+            for case in await case_lists.entries(self._ports, tenant, ids):
                 if self._cases_told.get(case.id, 0) < case.version:
                     self._cases_told[case.id] = case.version
                     frame = frames.encode(frames.CaseFrame(case=case))
@@ -190,7 +189,7 @@ class Jobs:
         await _each(
             "cases",
             (
-                case_actions.step(self._ports, tenant, case, room)
+                ladder.step(self._ports, tenant, case, room)
                 for tenant, case, room in await cases.due(self._ports.db, now_us, BATCH)
             ),
         )
@@ -202,7 +201,7 @@ class Jobs:
         due = await self._ports.db.fetch(
             "SELECT tenant_id, id FROM rooms WHERE due_at <= $1 ORDER BY due_at LIMIT $2", now_us, BATCH
         )
-        await _each("rooms", (support.close_if_due(self._ports, row["tenant_id"], RoomId(row["id"])) for row in due))
+        await _each("rooms", (closing.close_if_due(self._ports, row["tenant_id"], RoomId(row["id"])) for row in due))
 
     async def observe(self) -> None:
         while await observing.work_off(self._ports, self._ports.settings.jobs.outbox_batch):

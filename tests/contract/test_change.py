@@ -15,7 +15,7 @@ import pytest_asyncio
 from msgspec.structs import replace
 from structlog.testing import capture_logs
 
-from deskbell.actions import cases, messages, reads, rooms, support
+from deskbell.actions import cases, escalation, messages, notes, reads, rooms, support
 from deskbell.errors import NotFound, OutcomeUnknown, Unavailable
 from deskbell.ids import RoomId, new_id
 from deskbell.model.records import Actor
@@ -349,10 +349,10 @@ class Scene:
 
     async def escalate(self) -> Prepared:
         room = await self.conversation()
-        return lambda: cases.escalate(self.ports, self.maya, room)
+        return lambda: escalation.escalate(self.ports, self.maya, room)
 
     async def claim(self) -> Prepared:
-        case = await cases.escalate(self.ports, self.maya, await self.conversation())
+        case = await escalation.escalate(self.ports, self.maya, await self.conversation())
         return lambda: cases.claim(self.ports, self.ada, case.id)
 
     async def resolve(self) -> Prepared:
@@ -361,7 +361,7 @@ class Scene:
 
     async def note(self) -> Prepared:
         room = await self.conversation()
-        return lambda: cases.note(self.ports, self.ada, room, "he is in a hurry")
+        return lambda: notes.write(self.ports, self.ada, room, "he is in a hurry")
 
     async def read(self) -> Prepared:
         message = await self.said()

@@ -16,7 +16,7 @@ import pytest_asyncio
 from msgspec.structs import replace
 from structlog.testing import capture_logs
 
-from deskbell.actions import cases, messages, rooms, support
+from deskbell.actions import cases, escalation, messages, rooms, support
 from deskbell.clock import to_us
 from deskbell.errors import (
     ClientIdReused,
@@ -864,7 +864,7 @@ async def test_a_message_to_the_bot_leaves_its_turn_in_the_same_commit(office: O
 async def test_an_agent_who_was_written_to_has_a_deadline_and_one_who_answered_has_none(office: Office) -> None:
     maya, ada = await office.person("Maya", kind="visitor"), await office.agent()
     opened, _ = await support.open_conversation(office.ports, maya)
-    case = await cases.escalate(office.ports, maya, opened.id)
+    case = await escalation.escalate(office.ports, maya, opened.id)
     await cases.claim(office.ports, ada, case.id)
     await office.desk.sends(ada, opened.id, "Hello, this is Ada.")
     answered = await cases.find(office.ports, ada, case.id)

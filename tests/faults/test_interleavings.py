@@ -28,7 +28,19 @@ import msgspec
 import pytest
 import structlog
 
-from deskbell.actions import cases, leaving, messages, people, support, turns
+from deskbell.actions import (
+    cases,
+    closing,
+    escalation,
+    ladder,
+    leaving,
+    messages,
+    notes,
+    people,
+    ratings,
+    support,
+    turns,
+)
 from deskbell.app import Application
 from deskbell.clock import from_us
 from deskbell.contracts import BotEvent, Escalate, Say, SetState, TextDelta, Turn
@@ -183,10 +195,10 @@ class Play:
                 raise AssertionError(repr(answer)) from (answer if isinstance(answer, Exception) else None)
 
     async def visitor_asks_for_a_person(self) -> None:
-        await cases.escalate(self.ports(), self.visitor, self.room)
+        await escalation.escalate(self.ports(), self.visitor, self.room)
 
     async def visitor_keeps_their_place(self) -> None:
-        await cases.keep_place(self.ports(), self.visitor, self.room)
+        await escalation.keep_place(self.ports(), self.visitor, self.room)
 
     async def visitor_leaves_the_line(self) -> None:
         await leaving.leave_queue(self.ports(), self.visitor, self.room)
@@ -195,7 +207,7 @@ class Play:
         await leaving.end(self.ports(), self.visitor, self.room)
 
     async def visitor_rates(self) -> None:
-        await cases.rate(self.ports(), self.visitor, self.room, 4)
+        await ratings.rate(self.ports(), self.visitor, self.room, 4)
 
     async def agent_claims(self) -> None:
         await self._claims(self.chance.choice(self.office.agents), await self.case())
@@ -238,7 +250,7 @@ class Play:
         await cases.snooze(self.ports(), self.office.agents[0], await self.case(), until)
 
     async def agent_notes(self) -> None:
-        await cases.note(self.ports(), self.chance.choice(self.office.agents), self.room, NOTE)
+        await notes.write(self.ports(), self.chance.choice(self.office.agents), self.room, NOTE)
 
     async def agent_writes(self) -> None:
         agent = self.chance.choice(self.office.agents)
@@ -249,11 +261,11 @@ class Play:
         await self.deadlines()
 
     async def deadlines(self) -> None:
-        await cases.step(self.ports(), self.office.tenant, await self.case(), self.room)
+        await ladder.step(self.ports(), self.office.tenant, await self.case(), self.room)
 
     async def an_hour_passes(self) -> None:
         self.office.clock.advance(3_700)
-        await support.close_if_due(self.ports(), self.office.tenant, self.room)
+        await closing.close_if_due(self.ports(), self.office.tenant, self.room)
 
     async def round(self) -> None:
         acts: list[tuple[Callable[[], Awaitable[None]], int]] = [

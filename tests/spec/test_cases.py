@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from deskbell.actions import cases as case_actions
+from deskbell.actions import ladder, waiting
 from deskbell.clock import from_us
 from deskbell.ids import new_id
 from deskbell.store import cases as stored_cases
@@ -58,7 +58,7 @@ async def test_who_asks_hears_their_place_however_long_the_commit_takes(
         await asyncio.sleep(0.2)
 
     monkeypatch.setattr(Change, "finish", slowly)
-    monkeypatch.setattr(case_actions, "LINE_SETTLES_S", 0.0)
+    monkeypatch.setattr(waiting, "LINE_SETTLES_S", 0.0)
     maya = await desk.visitor()
     async with maya.line() as line:
         room, _ = await escalated(maya)
@@ -119,18 +119,16 @@ async def test_a_step_is_taken_once_however_often_the_jobs_look(desk: Desk) -> N
 async def test_a_case_that_cannot_be_dealt_with_keeps_none_from_its_turn(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from deskbell.actions import cases
-
     people = [await desk.visitor(f"V{n}") for n in range(3)]
     found = [await escalated(one) for one in people]
-    original = cases.step
+    original = ladder.step
 
     async def step(ports: Any, tenant: Any, case: Any, room: Any) -> Any:
         if case == found[0][1]:
             raise RuntimeError("this one is cursed")
         return await original(ports, tenant, case, room)
 
-    monkeypatch.setattr(cases, "step", step)
+    monkeypatch.setattr(ladder, "step", step)
     await desk.advance(121)
     steps = {row["id"]: row["step"] for row in await desk.application.ports.db.fetch("SELECT id, step FROM cases")}
     assert [steps[case] for _, case in found] == [0, 1, 1]
@@ -278,7 +276,7 @@ async def test_a_change_while_the_line_is_being_told_is_told_as_well(
 
         monkeypatch.setattr(db, "fetch", slow)
         async with desk.application.ports.journal.change(desk.tenant) as change:
-            case_actions._tell_line_later(desk.application.ports, change, "support")
+            waiting.tell_line_later(desk.application.ports, change, "support")
         await asyncio.wait_for(reading.wait(), 5)
         await ana.post(f"/cases/{first}/claim")
         go_on.set()

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from deskbell.actions import cases
+from deskbell.actions import cases, voices
 from deskbell.actions import people as people_actions
 from deskbell.model.records import Actor
 from deskbell.testing.desk import Desk, Line, Person
@@ -171,17 +171,17 @@ async def test_handing_over_takes_one_commit_so_nobody_sees_half_of_it(desk: Des
         room = await maya.conversation()
         await line.subscribe(room)
         before = (await maya.get(f"/rooms/{room}")).json()
-        original = cases.say_event
+        original = voices.say_event
 
         async def fails(*args: Any, **facts: Any) -> None:
             await original(*args, **facts)
             raise RuntimeError("in the middle of it")
 
-        cases.say_event = fails
+        voices.say_event = fails
         try:
             answer = await maya.post(f"/rooms/{room}/escalate")
         finally:
-            cases.say_event = original
+            voices.say_event = original
         assert answer.status_code == 500
         db = desk.application.ports.db
         assert (await maya.get(f"/rooms/{room}")).json() == before

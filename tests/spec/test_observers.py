@@ -151,7 +151,7 @@ async def test_a_case_that_a_message_changed_is_told_of_like_any_other(database_
 
 
 async def test_nothing_is_told_of_what_was_undone(sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    from deskbell.actions import cases
+    from deskbell.actions import waiting
 
     plugin = Watching()
     async with watched(sqlite_url, plugin) as desk:
@@ -163,7 +163,7 @@ async def test_nothing_is_told_of_what_was_undone(sqlite_url: str, monkeypatch: 
         def fails(*args: Any) -> None:
             raise RuntimeError("at the last moment")
 
-        monkeypatch.setattr(cases, "_tell_line_later", fails)
+        monkeypatch.setattr(waiting, "tell_line_later", fails)
         assert (await maya.post(f"/rooms/{room}/escalate")).status_code == 500
         await quiet(desk)
         assert len(plugin.told) == before

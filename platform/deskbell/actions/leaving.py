@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from deskbell.actions import access
-from deskbell.actions import cases as case_actions
+from deskbell.actions import access, closing, escalation, voices, waiting
 from deskbell.actions.access import Place
-from deskbell.clock import from_us
 from deskbell.errors import Conflict, Forbidden
 from deskbell.ids import RoomId
 from deskbell.model import case_rules
@@ -27,16 +25,16 @@ async def leave_queue(ports: Ports, actor: Actor, room_id: RoomId) -> None:
         Conflict: A person has it in hand, or it is no support conversation.
     """
     await _own(ports, actor, room_id)
-    bot = await case_actions.bot_in(ports, actor.tenant, room_id)
-    system = await case_actions.system_user(ports, actor.tenant)
+    bot = await voices.bot_in(ports, actor.tenant, room_id)
+    system = await voices.system_user(ports, actor.tenant)
     async with ports.journal.change(actor.tenant, room_id) as change:
         case = await change.open_case(room_id)
         if case is None:
             return
         if case.status != "waiting":
             raise Conflict("A person has this conversation in hand. End it instead.")
-        change.put_room(replace(await case_actions.to_bot_in(change, room_id, bot), case_id=None))
-        await case_actions.say_event(change, room_id, system, "left_queue", NO_LONGER)
+        change.put_room(replace(await voices.to_bot_in(change, room_id, bot), case_id=None))
+        await voices.say_event(change, room_id, system, "left_queue", NO_LONGER)
         await _over(ports, change, case, what="left_queue")
 
 
@@ -49,18 +47,18 @@ async def end(ports: Ports, actor: Actor, room_id: RoomId) -> Room:
         NotFound, Forbidden, Conflict: Not their conversation; no support conversation.
     """
     place = await _own(ports, actor, room_id)
-    bot = await case_actions.bot_in(ports, actor.tenant, room_id)
-    system = await case_actions.system_user(ports, actor.tenant)
+    bot = await voices.bot_in(ports, actor.tenant, room_id)
+    system = await voices.system_user(ports, actor.tenant)
     async with ports.journal.change(actor.tenant, room_id) as change:
         room = change.room(room_id)
         if room.closed_at is not None:
             return room
         case = await change.open_case(room_id)
         if case is not None:
-            change.put_room(replace(await case_actions.to_bot_in(change, room_id, bot), case_id=None))
-        await case_actions.say_event(change, room_id, system, "ended_by_visitor", ENDED, ask_rating=True)
+            change.put_room(replace(await voices.to_bot_in(change, room_id, bot), case_id=None))
+        await voices.say_event(change, room_id, system, "ended_by_visitor", ENDED, ask_rating=True)
         change.put_room(replace(change.rooms[room_id], closed_at=change.now_us))
-        await case_actions.closed_in(change, room_id, place.policy)
+        await closing.closed_in(change, room_id, place.policy)
         if case is not None:
             await _over(ports, change, case, what="ended")
         return change.rooms[room_id]
@@ -68,12 +66,12 @@ async def end(ports: Ports, actor: Actor, room_id: RoomId) -> Room:
 
 async def _own(ports: Ports, actor: Actor, room_id: RoomId) -> Place:
     place = await access.room_for(ports, actor, room_id)
-    case_actions.needs_support(place)
+    escalation.needs_support(place)
     if place.room.customer != actor.id:
         raise Forbidden("Only the visitor does this.")
     return place
 
 
 async def _over(ports: Ports, change: Change, case: Case, *, what: str) -> None:
-    stored = await change.put_case(case_rules.resolved(case, now=from_us(change.now_us)), what=what)
-    case_actions.tell_over(ports, change, change.rooms[case.room], stored)
+    stored = await change.put_case(case_rules.resolved(case, now=change.now), what=what)
+    waiting.tell_over(ports, change, change.rooms[case.room], stored)

@@ -18,7 +18,7 @@ from typing import Any, Literal
 import msgspec
 from msgspec.structs import replace
 
-from deskbell.actions import access
+from deskbell.actions import access, packets
 from deskbell.actions.access import Need, Place
 from deskbell.clock import from_us, to_us
 from deskbell.contracts import Submission
@@ -587,7 +587,7 @@ async def edit(
             await traces.add(change.tx, actor.tenant, message_id, "edited", trace, actor.id, change.now_us)
         level: AuditLevel = "full" if message.sender.id == actor.id else "moderation"
         change.audit(place.policy, actor.id, "message_edited", message.room, message_id, level=level)
-        changed = replace(message, content=content, edited_at=from_us(change.now_us))
+        changed = replace(message, content=content, edited_at=change.now)
         return await change.put_message(changed, what="edited")
 
 
@@ -649,9 +649,7 @@ async def delete(
             "DELETE FROM reactions WHERE tenant_id = $1 AND message_id = $2", actor.tenant, message_id
         )
         if place.room.owner_kind:
-            from deskbell.actions import cases  # packets are made of messages, and messages are taken out of packets
-
-            await cases.forget_in(change, message)
+            await packets.forget_in(change, message)
         level: AuditLevel = "full" if message.sender.id == actor.id else "moderation"
         change.audit(place.policy, actor.id, "message_deleted", message.room, message_id, level=level)
         gone = replace(message, deleted=True, pinned=False)

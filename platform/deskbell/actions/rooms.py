@@ -58,6 +58,13 @@ def new_member(room: RoomId, user: UserId, role: str, now_us: int, visible_from:
     return Membership(room, user, role, "joined", visible_from, None, 0, now_us, last_read_seq=visible_from)
 
 
+async def enter_in(change: Change, room: Room, user: PublicUser, role: str = "agent") -> None:
+    """Give an agent or a bot their place in a locked room, if they have none."""
+    member = await change.member(room.id, user.id)
+    if member is None or member.state != "joined":
+        await change.put_member(new_member(room.id, user.id, role, change.now_us), user, what="joined")
+
+
 def state_of(ports: Ports, room: Room) -> RoomState:
     """What members see of a room."""
     return rows.room_state(room, ports.plugins.channels[room.channel_type])

@@ -19,7 +19,7 @@ from typing import Any, Literal, TypeVar
 
 import msgspec
 
-from deskbell.actions import cases
+from deskbell.actions import waiting
 from deskbell.actions.people import origin_allowed
 from deskbell.clock import from_us
 from deskbell.errors import NotFound
@@ -250,7 +250,7 @@ class SitePages:
         seen = await ports.presence.seen(tenant, [UserId(user.id) for user in asked])
         faces = [Face(user.name, user.avatar) for user in asked if seen[UserId(user.id)].status == "online"]
         faces.sort(key=lambda face: face.name)
-        here = _Here(at, faces, await cases.expected_wait_s(ports, tenant, team) if faces else None)
+        here = _Here(at, faces, await waiting.expected_wait_s(ports, tenant, team) if faces else None)
         if generation == self._generation:
             self._here[tenant] = here
             self._here.move_to_end(tenant)

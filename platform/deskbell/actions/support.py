@@ -5,23 +5,19 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
-from msgspec.structs import replace
 
-from deskbell.actions import cases as case_actions
+from deskbell.actions import closing, escalation, packets, voices
 from deskbell.actions.rooms import new_member, new_room, state_of
 from deskbell.clock import from_us
 from deskbell.contracts import HandOver
 from deskbell.errors import Forbidden, Invalid, RoomClosed
-from deskbell.ids import RoomId, TenantId
-from deskbell.model import case_rules, ownership
+from deskbell.ids import RoomId
 from deskbell.model.records import Actor, Conversation, Room, RoomState
 from deskbell.ports import Ports
 from deskbell.store import case_entries, people, rooms
-from deskbell.store.change import Change
 
 DEFAULT_TYPE = "support"
 MAX_OWN = 200
-UNKNOWN_AGAIN_S = 3600
 
 
 async def open_conversation(
@@ -42,7 +38,7 @@ async def open_conversation(
         for room in await rooms.of_customer(ports.db, actor.tenant, actor.id, 10):
             if room.channel_type == channel_type and room.closed_at is None:
                 return room, False
-    bot = await case_actions.bot_of(ports, actor.tenant, await _bot_of_site(ports, actor))
+    bot = await voices.bot_of(ports, actor.tenant, await _bot_of_site(ports, actor))
     ports.limits.spend("conversation", actor.id, per_min=10, burst=5)
     room = new_room(
         actor.tenant,
@@ -56,7 +52,7 @@ async def open_conversation(
         owner_version=1,
     )
     greeting = ports.plugins.greeting(bot.name) if bot is not None else ""
-    system = await case_actions.system_user(ports, actor.tenant)
+    system = await voices.system_user(ports, actor.tenant)
     async with ports.journal.change(actor.tenant) as change:
         await change.create_room(room)
         await change.put_member(new_member(room.id, actor.id, "visitor", change.now_us), actor.public(), what="joined")
@@ -66,8 +62,8 @@ async def open_conversation(
                 await change.post(room.id, bot.user, greeting, kind="text")
         else:
             # Nobody would hear the visitor: where there is no assistant, opening a conversation rings the bell.
-            packet = case_actions.Packet("", None)
-            await case_actions.open_in(ports, change, room, HandOver("no_assistant"), packet, system)
+            packet = packets.Packet("", None)
+            await escalation.open_in(ports, change, room, HandOver("no_assistant"), packet, system)
         return change.rooms[room.id], True
 
 
@@ -84,110 +80,22 @@ async def reopen_by_customer(ports: Ports, actor: Actor, room_id: RoomId) -> Roo
         RoomClosed: Too late; a new conversation is the way.
         NotFound: Not theirs.
     """
-    bot = await case_actions.bot_in(ports, actor.tenant, room_id)
-    system = await case_actions.system_user(ports, actor.tenant)
+    bot = await voices.bot_in(ports, actor.tenant, room_id)
+    system = await voices.system_user(ports, actor.tenant)
     async with ports.journal.change(actor.tenant, room_id) as change:
         room = change.room(room_id)
         if room.customer != actor.id:
             raise RoomClosed()
         if room.closed_at is None:
             return room
-        room = await case_actions.reopened_in(ports, change, room)
+        room = await closing.reopened_in(ports, change, room)
         if await change.open_case(room_id) is not None:
             return room  # it is in line, or in somebody's hands, as it was
-        room = await case_actions.to_bot_in(change, room_id, bot)
+        room = await voices.to_bot_in(change, room_id, bot)
         if bot is None:
-            packet = case_actions.Packet("", None)
-            await case_actions.open_in(ports, change, room, HandOver("no_assistant"), packet, system)
+            packet = packets.Packet("", None)
+            await escalation.open_in(ports, change, room, HandOver("no_assistant"), packet, system)
         return change.rooms[room_id]
-
-
-async def close_if_due(ports: Ports, tenant: TenantId, room_id: RoomId) -> bool:
-    """Close a conversation nobody has written in for long enough; purge what lives for a fixed time only.
-
-    Looked at again under the lock: a message that came meanwhile puts it off. A room with an open case
-    is not closed; it is due again later. A backstage room has no end of its own: it goes with its conversation.
-    """
-    found = await rooms.get(ports.db, tenant, room_id)
-    if found is None:
-        return False
-    channel = ports.plugins.channels.get(found.channel_type)
-    system = await case_actions.system_user(ports, tenant)
-    behind = [found.backstage] if found.backstage is not None else []
-    async with ports.journal.change(tenant, room_id, *behind) as change:
-        room = change.room(room_id)
-        due_at = await change.tx.fetchval("SELECT due_at FROM rooms WHERE tenant_id = $1 AND id = $2", tenant, room_id)
-        if due_at is None or due_at > change.now_us or room.backstage != found.backstage:
-            return False
-        if channel is None:
-            # Its plugin is switched off. It must not keep others from their turn.
-            await case_actions.due_in(change, room_id, UNKNOWN_AGAIN_S)
-            return False
-        if room.backstage_of is not None:
-            await case_actions.due_in(change, room_id, None)
-            return False
-        policy = channel.policy
-        if policy.delete_after_s is not None or (room.closed_at is not None and policy.retention_s is not None):
-            await _purge(change, room)
-            return True
-        if room.closed_at is None and policy.auto_close_s is None:
-            await case_actions.due_in(change, room_id, None)  # the operator has thought better of it
-            return False
-        if room.closed_at is None and await change.open_case(room_id) is not None:
-            await case_actions.due_in(change, room_id, policy.auto_close_s)
-            return False
-        if room.closed_at is None:
-            await case_actions.say_event(change, room_id, system, "room_closed", "This conversation was closed.")
-            change.put_room(replace(change.rooms[room_id], closed_at=change.now_us))
-        await case_actions.due_in(change, room_id, policy.retention_s)
-        return True
-
-
-async def _purge(change: Change, room: Room) -> None:
-    """Drop all that was said, before and behind the counter, and end what is open.
-
-    The epoch changes, so that clients drop it too; no numbers are taken for it.
-    """
-    case = await change.open_case(room.id)
-    if case is not None:
-        await change.put_case(case_rules.resolved(case, now=from_us(change.now_us)), what="expired")
-        change.put_room(replace(ownership.to_nobody(change.rooms[room.id]), case_id=None))
-    for room_id in (room.id, room.backstage):
-        if room_id is None:
-            continue
-        for table in ("reactions", "revisions", "traces"):
-            await change.tx.execute(
-                f"DELETE FROM {table} WHERE tenant_id = $1 AND message_id IN"
-                " (SELECT id FROM messages WHERE tenant_id = $1 AND room_id = $2)",
-                change.tenant,
-                room_id,
-            )
-        for table in ("messages", "held_messages", "bot_states", "reports", "read_moves", "drafts"):
-            await change.tx.execute(
-                f"DELETE FROM {table} WHERE tenant_id = $1 AND room_id = $2", change.tenant, room_id
-            )
-        gone = change.rooms[room_id]
-        # Where a visitor was when they asked often says what they asked.
-        page = "" if gone.customer is not None else gone.description
-        change.put_room(
-            replace(
-                gone,
-                closed_at=gone.closed_at or change.now_us,
-                epoch=gone.epoch + 1,
-                floor=gone.seq + 1,
-                description=page,
-            )
-        )
-        await case_actions.due_in(change, room_id, None)
-    # What a case tells of the conversation is the conversation's; that there was one, and how it went, stays.
-    await change.tx.execute(
-        "UPDATE cases SET handover = NULL, rating_comment = NULL WHERE tenant_id = $1 AND room_id = $2",
-        change.tenant,
-        room.id,
-    )
-    await change.tx.execute(
-        "UPDATE rooms SET rating_comment = NULL WHERE tenant_id = $1 AND id = $2", change.tenant, room.id
-    )
 
 
 async def conversations(

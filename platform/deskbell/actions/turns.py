@@ -21,10 +21,9 @@ from typing import Any
 import msgspec
 import structlog
 
-from deskbell.actions import access
-from deskbell.actions import cases as case_actions
+from deskbell.actions import access, escalation, voices
 from deskbell.actions.access import Need
-from deskbell.actions.cases import Packet
+from deskbell.actions.packets import Packet, packet_of
 from deskbell.contracts import Bot, BotEvent, Escalate, HandOver, Say, SetState, Situation, TextDelta, Turn, TurnMessage
 from deskbell.errors import DeskbellError
 from deskbell.ids import RoomId, TenantId, TurnId, UserId
@@ -414,8 +413,8 @@ class TurnEngine:
         packet = None
         if result.escalate is not None:
             hand_over = await self._hand_over(turn, result.escalate)
-            packet = await case_actions.packet_of(ports, room, new)
-        system = await case_actions.system_user(ports, work.tenant)
+            packet = await packet_of(ports, room, new)
+        system = await voices.system_user(ports, work.tenant)
         async with ports.journal.change(work.tenant, room.id) as change:
             present = change.room(room.id)
             if present.owner_kind != "bot" or present.owner_version != running.owner_version:
@@ -513,21 +512,21 @@ async def _to_person(
 ) -> None:
     if await change.open_case(room) is not None:
         # They kept their place while the bot went on. They are not left without a word.
-        text = hand_over.say or case_actions.STILL_WAITING
-        await case_actions.say_event(change, room, system, "still_waiting", text)
-    await case_actions.open_in(ports, change, change.room(room), hand_over, packet, system)
+        text = hand_over.say or escalation.STILL_WAITING
+        await voices.say_event(change, room, system, "still_waiting", text)
+    await escalation.open_in(ports, change, change.room(room), hand_over, packet, system)
 
 
 async def _ring(ports: Ports, work: Work, room: Room) -> None:
     """Somebody speaks to nobody: there is no bot, and nobody was asked. Ask."""
-    packet = await case_actions.packet_of(ports, room)
-    system = await case_actions.system_user(ports, work.tenant)
+    packet = await packet_of(ports, room)
+    system = await voices.system_user(ports, work.tenant)
     async with ports.journal.change(work.tenant, room.id) as change:
         present = change.room(room.id)
         if not await outbox.done(change.tx, work, change.now_us):
             return
         if present.owner_kind == "nobody" and present.closed_at is None:
-            await case_actions.open_in(ports, change, present, HandOver("no_assistant"), packet, system)
+            await escalation.open_in(ports, change, present, HandOver("no_assistant"), packet, system)
 
 
 async def rescue(ports: Ports, limit: int = 20) -> int:
@@ -544,9 +543,9 @@ async def rescue(ports: Ports, limit: int = 20) -> int:
     for row in given_up:
         tenant, room_id = TenantId(row["tenant_id"]), RoomId(row["key"])
         room = await rooms.get(ports.db, tenant, room_id)
-        packet = await case_actions.packet_of(ports, room) if room is not None else None
-        bot = await case_actions.bot_in(ports, tenant, room_id)
-        system = await case_actions.system_user(ports, tenant)
+        packet = await packet_of(ports, room) if room is not None else None
+        bot = await voices.bot_in(ports, tenant, room_id)
+        system = await voices.system_user(ports, tenant)
         async with ports.journal.change(tenant, room_id) as change:
             seen = await change.tx.execute(
                 "UPDATE outbox SET status = 'done' WHERE id = $1 AND status = 'dead'", row["id"]

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from deskbell.actions import cases
+from deskbell.actions import case_lists
 from deskbell.actions.messages import checked_text
 from deskbell.actions.own_or_shared import may_see, may_write
 from deskbell.errors import LimitReached, NotFound, Unavailable
@@ -104,8 +104,8 @@ async def counts(ports: Ports, actor: Actor) -> Counts:
     may_see(actor, WHAT)
     ports.limits.spend("counts", actor.id, per_min=240, burst=60)
     saved = await views.listed(ports.db, actor.tenant, actor.id)
-    common = {name: CaseFilter(name) for name in cases.VIEWS}
-    found = await cases.counted(ports, actor, [*common.values(), *(view.filter for view in saved)])
+    common = {name: CaseFilter(name) for name in case_lists.VIEWS}
+    found = await case_lists.counted(ports, actor, [*common.values(), *(view.filter for view in saved)])
     names, ids = list(common), [view.id for view in saved]
     return Counts(dict(zip(names, found, strict=False)), dict(zip(ids, found[len(names) :], strict=True)))
 

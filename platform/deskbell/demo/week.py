@@ -18,7 +18,7 @@ from typing import Any, Final
 import msgspec
 import yaml
 
-from deskbell.actions import cases, labels, messages, people, reads, support
+from deskbell.actions import cases, labels, messages, notes, people, ratings, reads, support
 from deskbell.app import Application
 from deskbell.clock import Clock
 from deskbell.config import Plugin, Settings
@@ -153,7 +153,7 @@ class _Counter:
             elif who == "a" and agent is not None:
                 await self._says(agent, room.id, text)
             elif who == "n" and agent is not None:
-                await cases.note(self.ports, agent, room.id, text)
+                await notes.write(self.ports, agent, room.id, text)
             else:
                 continue  # the assistant's lines came as it answered
             self.clock.pass_by(BETWEEN_LINES_S)
@@ -196,7 +196,7 @@ class _Counter:
             await cases.resolve(ports, agent, case.id)
             if "rate" in story:
                 self.clock.pass_by(BETWEEN_LINES_S)
-                await cases.rate(ports, visitor, room_id, story["rate"], story.get("said", ""))
+                await ratings.rate(ports, visitor, room_id, story["rate"], story.get("said", ""))
 
 
 def _line(told: Mapping[str, str]) -> tuple[str, str]:

@@ -18,7 +18,7 @@ import msgspec
 import structlog
 from quart import Websocket
 
-from deskbell.actions import access, cases, messages, people, presence, reads, turns, viewing
+from deskbell.actions import access, escalation, messages, people, presence, reads, turns, viewing
 from deskbell.actions.access import Place
 from deskbell.actions.messages import Answer, Held
 from deskbell.errors import (
@@ -195,7 +195,7 @@ class Socket(Line):
             case commands.History():
                 await self._history(connection, command)
             case commands.Escalate():
-                await cases.escalate(ports, actor, command.room, command.reason)
+                await escalation.escalate(ports, actor, command.room, command.reason)
                 self._ok(command.ref)
             case commands.Stop():
                 await turns.stop(ports, actor, command.room, command.turn)

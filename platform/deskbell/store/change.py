@@ -9,6 +9,7 @@ change is allowed is its caller's business.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Container, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -125,6 +126,10 @@ class Change:
                 rooms[row["id"]] = rows.room(row)
         now_us = await tx.now_us() // 1000 * 1000 + clock.shift_us
         return cls(tx, tenant, now_us, rooms, channels, observed, targets)
+
+    @property
+    def now(self) -> datetime:
+        return from_us(self.now_us)
 
     # reading, under the lock
 
@@ -323,7 +328,7 @@ class Change:
             sender=sender,
             kind=kind,
             content=content,
-            created_at=from_us(self.now_us),
+            created_at=self.now,
             metadata=metadata or {},
             reply_to=reply_to,
             mentions=mentions or [],

@@ -8,7 +8,7 @@ from typing import Annotated, Literal, get_args
 from msgspec import UNSET, Meta, UnsetType
 from quart import Blueprint
 
-from deskbell.actions import cases
+from deskbell.actions import case_lists, cases
 from deskbell.errors import AlreadyClaimed, Conflict, Forbidden, Gone, Invalid, NotFound, PreconditionFailed, RoomClosed
 from deskbell.ids import CaseId
 from deskbell.model.records import Case, CaseEntry, CaseFilter, CaseSort, CaseView
@@ -94,7 +94,7 @@ def blueprint(edge: Edge) -> Blueprint:
     routes, ports = Routes("cases", edge), edge.ports
 
     async def shown(ask: Ask, case: Case) -> CaseEntry:
-        return await cases.entry(ports, ask.actor, case.id)
+        return await case_lists.entry(ports, ask.actor, case.id)
 
     @routes.get("/cases", Items[CaseEntry], query=CasesQuery, refuses=[NotFound])
     async def list_cases(ask: Ask) -> Items[CaseEntry]:
@@ -106,7 +106,7 @@ def blueprint(edge: Edge) -> Blueprint:
             None if query.team is UNSET else query.team,
             None if query.priority is UNSET else query.priority,
         )
-        found, more = await cases.listed(
+        found, more = await case_lists.listed(
             ports, ask.actor, wanted, sort=query.sort, limit=query.limit, after=_after(query)
         )
         return Items(found, None if more is None else cursor(SORTS.index(query.sort), *more[0], more[1]))
@@ -114,7 +114,7 @@ def blueprint(edge: Edge) -> Blueprint:
     @routes.get("/cases/<case_id>", CaseEntry)
     async def get_case(ask: Ask, case_id: CaseId) -> CaseEntry:
         """A case, with all that was handed over with it."""
-        return await cases.entry(ports, ask.actor, case_id)
+        return await case_lists.entry(ports, ask.actor, case_id)
 
     @routes.patch(
         "/cases/<case_id>", CaseEntry, body=CaseChange, headers={IF_MATCH: PROMISED}, refuses=[PreconditionFailed]

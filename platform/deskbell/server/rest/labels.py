@@ -7,7 +7,7 @@ from typing import Annotated
 from msgspec import Meta
 from quart import Blueprint
 
-from deskbell.actions import cases, labels
+from deskbell.actions import case_lists, labels
 from deskbell.errors import Conflict, Forbidden, LimitReached, PreconditionFailed
 from deskbell.ids import CaseId, LabelId
 from deskbell.model.records import CaseEntry, Label
@@ -76,6 +76,6 @@ def blueprint(edge: Edge) -> Blueprint:
         body: CaseLabels = ask.body
         version = ask.expected_version if body.version is None else body.version
         await labels.put_on_case(ports, ask.actor, case_id, body.labels, version=version)
-        return await cases.entry(ports, ask.actor, case_id)
+        return await case_lists.entry(ports, ask.actor, case_id)
 
     return routes.blueprint

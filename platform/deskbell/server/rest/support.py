@@ -8,7 +8,7 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 from quart import Blueprint
 
-from deskbell.actions import cases, contacts, leaving, rooms, support
+from deskbell.actions import case_lists, cases, contacts, escalation, leaving, notes, ratings, rooms, support, waiting
 from deskbell.actions.contacts import Contact
 from deskbell.errors import (
     AlreadyClaimed,
@@ -122,20 +122,20 @@ def blueprint(edge: Edge) -> Blueprint:
     )
     async def escalate(ask: Ask, room_id: RoomId) -> frames.OwnCaseFrame:
         """Ask for a person. Asking again changes nothing."""
-        await cases.escalate(ports, ask.actor, room_id, ask.body.reason)
-        return await cases.own_case(ports, ask.actor, room_id)
+        await escalation.escalate(ports, ask.actor, room_id, ask.body.reason)
+        return await waiting.own_case(ports, ask.actor, room_id)
 
     @routes.post("/rooms/<room_id>/assistant", frames.OwnCaseFrame, body=Nothing, refuses=[Forbidden, Conflict])
     async def keep_place(ask: Ask, room_id: RoomId) -> frames.OwnCaseFrame:
         """Go on with the assistant and keep one's place in line."""
-        await cases.keep_place(ports, ask.actor, room_id)
-        return await cases.own_case(ports, ask.actor, room_id)
+        await escalation.keep_place(ports, ask.actor, room_id)
+        return await waiting.own_case(ports, ask.actor, room_id)
 
     @routes.post("/rooms/<room_id>/leave-queue", frames.OwnCaseFrame, body=Nothing, refuses=[Forbidden, Conflict])
     async def leave_queue(ask: Ask, room_id: RoomId) -> frames.OwnCaseFrame:
         """Wait for a person no longer; the assistant goes on. By the visitor."""
         await leaving.leave_queue(ports, ask.actor, room_id)
-        return await cases.own_case(ports, ask.actor, room_id)
+        return await waiting.own_case(ports, ask.actor, room_id)
 
     @routes.post("/rooms/<room_id>/end", RoomState, body=Nothing, refuses=[Forbidden, Conflict])
     async def end_conversation(ask: Ask, room_id: RoomId) -> RoomState:
@@ -150,7 +150,7 @@ def blueprint(edge: Edge) -> Blueprint:
     @routes.get("/rooms/<room_id>/case", frames.OwnCaseFrame)
     async def get_own_case(ask: Ask, room_id: RoomId) -> frames.OwnCaseFrame:
         """What a visitor may know of their case: its status, their place, how long it may take."""
-        return await cases.own_case(ports, ask.actor, room_id)
+        return await waiting.own_case(ports, ask.actor, room_id)
 
     @routes.post(
         "/rooms/<room_id>/take-over",
@@ -161,24 +161,24 @@ def blueprint(edge: Edge) -> Blueprint:
     async def take_over(ask: Ask, room_id: RoomId) -> CaseEntry:
         """Answer in a conversation oneself from now on; the bot is silent."""
         case = await cases.take_over(ports, ask.actor, room_id)
-        return await cases.entry(ports, ask.actor, case.id)
+        return await case_lists.entry(ports, ask.actor, case.id)
 
     @routes.post("/rooms/<room_id>/rating", Rated, body=Rating, refuses=[Forbidden, Conflict])
     async def rate(ask: Ask, room_id: RoomId) -> Rated:
         """How the help was, from 1 to 5, by the visitor."""
-        rated = await cases.rate(ports, ask.actor, room_id, ask.body.rating, ask.body.comment)
+        rated = await ratings.rate(ports, ask.actor, room_id, ask.body.rating, ask.body.comment)
         return Rated(room_id, rated.rating, rated.comment)
 
     @routes.get("/rooms/<room_id>/backstage", RoomState)
     async def get_backstage(ask: Ask, room_id: RoomId) -> RoomState:
         """The agents-only twin of a conversation, where notes are."""
-        return rooms.state_of(ports, await cases.backstage(ports, ask.actor, room_id))
+        return rooms.state_of(ports, await notes.backstage(ports, ask.actor, room_id))
 
     @routes.post("/rooms/<room_id>/notes", {201: Note}, body=NewNote, refuses=[ClientIdReused, Invalid, TooLarge])
     async def add_note(ask: Ask, room_id: RoomId) -> Note:
         """Write a private note to a conversation."""
         body: NewNote = ask.body
-        written = await cases.note(
+        written = await notes.write(
             ports, ask.actor, room_id, body.text, body.client_id, mentions=body.mentions, draft=body.draft
         )
         return Note(written)
