@@ -6,6 +6,7 @@ import asyncio
 import errno
 import gc
 import os
+import shlex
 import socket
 import sys
 from collections.abc import Callable, Coroutine
@@ -47,6 +48,15 @@ CONFIG = click.option(
     "config_file",
     type=click.Path(path_type=Path, dir_okay=False),
     help="Settings file. Default: $DESKBELL_CONFIG, else ./config.yaml, else the built-in defaults.",
+)
+
+
+DEMO_FOLDER = click.option(
+    "--folder",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("var/demo"),
+    show_default=True,
+    help="Where the demo keeps its data.",
 )
 
 
@@ -224,13 +234,7 @@ def _not_listening(error: OSError, host: str, port: int) -> str:
 @main.command(epilog=_examples("deskbell demo", "deskbell demo --port 8080 --folder /tmp/demo"))
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option("--port", type=click.IntRange(0, 65535), default=8000, show_default=True, help="Port to listen on.")
-@click.option(
-    "--folder",
-    type=click.Path(path_type=Path, file_okay=False),
-    default=Path("var/demo"),
-    show_default=True,
-    help="Where the demo keeps its data.",
-)
+@DEMO_FOLDER
 def demo(host: str, port: int, folder: Path) -> None:
     """Serve a ready-made desk, to look around.
 
@@ -244,6 +248,7 @@ def demo(host: str, port: int, folder: Path) -> None:
     settings = settings_of(load(None, {}).settings, folder, host, port)
     url = settings.server.public_url
     suffix = "" if port == 8000 else f" --url {url}"
+    elsewhere = "" if folder == Path("var/demo") else f" --folder {shlex.quote(str(folder))}"
     if problem := _unusable(host, port):
         err.print(problem, markup=False)
         raise SystemExit(3)
@@ -263,6 +268,7 @@ def demo(host: str, port: int, folder: Path) -> None:
     table.add_row("In the terminal", f"deskbell chat{suffix}")
     table.add_row("", f"deskbell chat{suffix} --agent ana@demo.example")
     table.add_row("API", f"{url}/api/v1/docs")
+    table.add_row("", f"deskbell token --demo{elsewhere} kim@demo.example")
     out.print(table)
     raise SystemExit(_serve(settings, host, port, front=FRONT, beside=life))
 
@@ -463,32 +469,44 @@ def _counted(count: int, kinds: str) -> str:
     return f"{count} {words.removesuffix('s') if count == 1 else words}"
 
 
-@main.command(epilog=_examples("deskbell token ana@demo.example"))
+@main.command(epilog=_examples("deskbell token nora@shop.example", "deskbell token --demo kim@demo.example"))
 @CONFIG
 @click.argument("email")
 @click.option("--tenant", default="default", show_default=True, help="The tenant's short name.")
-def token(config_file: Path | None, email: str, tenant: str) -> None:
+@click.option("--demo", "of_demo", is_flag=True, help="For the desk of deskbell demo, which has a store of its own.")
+@DEMO_FOLDER
+def token(config_file: Path | None, email: str, tenant: str, of_demo: bool, folder: Path) -> None:
     """Print an access token, to try the API by hand.
 
     EMAIL is the address that a member or agent logs in with. The people of the settings are there once
-    deskbell serve has run.
+    deskbell serve has run. What serves need not be stopped.
     """
     from deskbell.app import access_token
+    from deskbell.demo import settings_of
     from deskbell.store.database import StoreError
 
-    settings = _loaded(config_file).settings
+    if of_demo:
+        settings = settings_of(load(None, {}).settings, folder, "127.0.0.1", 8000)
+    else:
+        settings = _loaded(config_file).settings
     try:
         made = _run(access_token(settings, tenant, email))
     except StoreError as error:
-        err.print(str(error), markup=False)
+        err.print(f"{error}{_of_the_demo(email, of_demo)}", markup=False)
         raise SystemExit(3) from None
     if made is None:
         err.print(
-            f"There is nobody with the address {email} in {tenant}. deskbell serve adds those of the settings.",
+            f"There is nobody with the address {email} in {tenant}. deskbell serve adds those of the settings."
+            f"{_of_the_demo(email, of_demo)}",
             markup=False,
         )
         raise SystemExit(1)
     click.echo(made)
+
+
+def _of_the_demo(email: str, of_demo: bool) -> str:
+    """What to do when somebody of the demo was looked for elsewhere."""
+    return "" if of_demo or not email.endswith("@demo.example") else " For those of deskbell demo add --demo."
 
 
 @main.command(epilog=_examples("deskbell schema frames > frames.json", "deskbell schema openapi > openapi.json"))

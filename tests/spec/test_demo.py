@@ -12,7 +12,9 @@ from typing import Any
 import httpx
 import msgspec
 import pytest
+from click.testing import CliRunner
 
+from deskbell import cli
 from deskbell.app import Application
 from deskbell.client import Client
 from deskbell.config import DEMO_PASSWORD, Settings, load
@@ -96,6 +98,26 @@ async def test_visitors_come_ask_and_wait_and_a_colleague_takes_whom_nobody_took
             while not await resolved():
                 await asyncio.sleep(0.1)
     assert crowd.present == 0
+
+
+@pytest.mark.parametrize(("given", "status"), [(["--demo"], 0), ([], 3)])
+async def test_a_token_for_the_demo_is_printed_beside_it(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: list[str], status: int
+) -> None:
+    """The demo has a store and a secret of its own, which no other desk's settings name."""
+    await play(settings)
+    assert settings.store.sqlite_path is not None
+    folder = settings.store.sqlite_path.parent
+    monkeypatch.chdir(tmp_path)
+    async with served(settings), httpx.AsyncClient(base_url=settings.server.public_url, trust_env=False) as http:
+        command = ["token", *given, "--folder", str(folder), "kim@demo.example"]
+        printed = await asyncio.to_thread(CliRunner().invoke, cli.main, command)
+        assert printed.exit_code == status, printed.output
+        if status:
+            assert "For those of deskbell demo add --demo." in printed.output
+        else:
+            admin = {"Authorization": f"Bearer {printed.stdout.strip()}"}
+            assert (await http.get("/api/v1/admin/sites", headers=admin)).status_code == 200
 
 
 def test_moments_of_the_week_are_said_as_people_say_them() -> None:

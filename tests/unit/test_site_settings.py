@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from deskbell.model import site
 from deskbell.model.site import Hours, SiteSettings, Theme, contrast, is_open, legible_on, opens_at, read_settings
 
 
@@ -52,6 +53,12 @@ OFFICE = {day: [["09:00", "12:00"], ["13:00", "17:00"]] for day in ("mon", "tue"
         ({"hours": {"timezone": "Middle/Earth"}}, "'Middle/Earth' is not known"),
         ({"hours": {"timezone": "../../etc/passwd"}}, "$.hours.timezone"),
         ({"hours": {"timezone": "Europe"}}, "'Europe' is not known"),
+        ({"hours": {"timezone": "localtime"}}, "'localtime' is not known"),
+        ({"hours": {"timezone": "posixrules"}}, "'posixrules' is not known"),
+        ({"hours": {"timezone": "Factory"}}, "'Factory' is not known"),
+        ({"hours": {"timezone": "posix/Europe/Berlin"}}, "'posix/Europe/Berlin' is not known"),
+        ({"hours": {"timezone": "right/UTC"}}, "'right/UTC' is not known"),
+        ({"hours": {"timezone": "europe/berlin"}}, "'europe/berlin' is not known"),
         ({"hours": {"timezone": "UTC", "days": {"mon": [["9:00", "17:00"]]}}}, 'such as ["09:00", "17:30"]'),
         ({"hours": {"timezone": "UTC", "days": {"mon": [["17:00", "09:00"]]}}}, "times go forward"),
         ({"hours": {"timezone": "UTC", "days": {"mon": [["09:00", "12:00"], ["11:00", "13:00"]]}}}, "do not overlap"),
@@ -76,6 +83,17 @@ def test_contrast_is_what_wcag_says() -> None:
     assert contrast("#000000", "#ffffff") == pytest.approx(21)
     assert contrast("#777777", "#ffffff") == pytest.approx(4.478, abs=0.001)
     assert Theme(color="#767676", on_color="#ffffff").filled().glyph == "#ffffff"
+
+
+@pytest.mark.parametrize("name", ["UTC", "Etc/GMT+3", "US/Eastern", "America/Argentina/Buenos_Aires", "Asia/Kathmandu"])
+def test_every_name_of_iana_is_a_time_zone_the_old_ones_too(name: str) -> None:
+    assert hours(name).timezone == name
+
+
+def test_a_machine_that_is_told_its_own_time_is_no_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the system keeps its clock among the time zones, Python lists it as one of them."""
+    monkeypatch.setattr(site, "available_timezones", lambda: {"UTC", "localtime", "Factory"})
+    assert site.time_zones.__wrapped__() == {"UTC"}
 
 
 def test_a_site_without_hours_is_always_open_and_one_without_days_never() -> None:

@@ -12,8 +12,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, time, timedelta
+from functools import cache
 from typing import Annotated, Any, Literal, get_args
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, available_timezones
 
 import msgspec
 from msgspec import Meta
@@ -161,6 +162,16 @@ class Week(_Part, frozen=True):
                 last = end
 
 
+_NO_PLACES = frozenset({"localtime", "posixrules", "Factory"})
+"""Files that lie among the time zones: what this machine happens to be set to, and what none is set to."""
+
+
+@cache
+def time_zones() -> frozenset[str]:
+    """The names of IANA's time zones, old ones included. A machine's own clock is none of them."""
+    return frozenset(available_timezones()) - _NO_PLACES
+
+
 class Hours(_Part, frozen=True):
     """When people are there."""
 
@@ -175,10 +186,9 @@ class Hours(_Part, frozen=True):
     days: Annotated[Week, Meta(description="Times by day: `mon` to `sun`, each a list of `[from, to]`.")] = Week()
 
     def __post_init__(self) -> None:
-        try:
-            ZoneInfo(self.timezone)
-        except (KeyError, ValueError, OSError):
-            raise Wrong("timezone", f"{self.timezone[:64]!r} is not known; names are such as Europe/Berlin") from None
+        # ZoneInfo would open whatever file lies there: localtime, posix/UTC, europe/berlin where case does not count.
+        if self.timezone not in time_zones():
+            raise Wrong("timezone", f"{self.timezone[:64]!r} is not known; names are such as Europe/Berlin")
 
 
 class SiteSettings(_Part, frozen=True):
