@@ -159,7 +159,7 @@ async def test_nothing_is_sent_over_what_one_has_not_seen(desk: Desk, windows: C
         await expect(case.message("Never mind")).to_be_visible()
         await case.field.press("Enter")
         guard = case.page.get_by_role("alert")
-        await expect(guard).to_contain_text("Maya wrote again while you typed")
+        await expect(guard).to_contain_text("Maya wrote while you typed")
         await expect(case.field).to_have_value("Yes, it is.")
         await guard.get_by_role("button", name="Send anyway").click()
         await case.line.hears(case.room, "Yes, it is.")
@@ -326,3 +326,31 @@ async def test_what_is_written_offline_is_sent_once_when_the_line_is_back(
         await expect(case.page.locator("[data-waiting]")).to_have_count(0)
         await expect(case.message("Yes, I am.")).to_have_count(1)
         assert case.line.heard(case.room).count("Yes, I am.") == 1
+
+
+async def test_replies_written_offline_are_all_held_back_when_somebody_was_faster(
+    desk: Desk, windows: Callable[..., Any]
+) -> None:
+    async with opened(desk, windows, "Is it in stock?", mine=True) as case:
+        await expect(case.message("Is it in stock?")).to_be_visible()
+        await case.context.set_offline(True)
+        await case.page.evaluate("dispatchEvent(new Event('offline'))")
+        for text in ("Yes, it is.", "Three of them.", "Shall I keep one?", "It is blue."):
+            await case.write(text)
+        await expect(case.page.locator("[data-waiting=sending]")).to_have_count(4)
+        await case.line.says(case.room, "I found another shop.")
+        await case.context.set_offline(False)
+
+        held = case.page.get_by_role("region", name=re.compile("that were held back"))
+        await expect(held.get_by_role("alert")).to_contain_text("Maya wrote meanwhile")
+        await expect(held.locator(".bub")).to_have_text(
+            ["Yes, it is.", "Three of them.", "Shall I keep one?", "It is blue."]
+        )
+        await held.get_by_role("article").nth(3).get_by_role("button", name="Discard").click()
+        await held.get_by_role("article").nth(0).get_by_role("button", name="Edit").click()
+        await expect(case.field).to_have_value("Yes, it is.")
+        await case.page.get_by_role("button", name="Send all as they are").click()
+        await case.line.hears(case.room, "Shall I keep one?")
+        await expect(case.page.locator("[data-waiting]")).to_have_count(0)
+        said = [text for text in case.line.heard(case.room) if text]
+        assert said[-3:] == ["I found another shop.", "Three of them.", "Shall I keep one?"]

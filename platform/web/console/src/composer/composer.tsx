@@ -5,6 +5,7 @@
 
 import type { JSX } from "preact";
 import { useEffect, useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
+import type { PublicUser } from "@deskbell/client";
 import * as draw from "@deskbell/ui/drawings.ts";
 import { Icon } from "@deskbell/ui/icon.tsx";
 import { preferences, prefer } from "../preferences.ts";
@@ -32,7 +33,7 @@ export function Composer({ talk }: { talk: Talk }): JSX.Element {
   const drafts = useDrafts(talk);
   const wanted = useRef(false);
   const said = useMemo(() => new TypingSaid(desk.client, conversation.id), [conversation]);
-  const [guarded, setGuarded] = useState<After | undefined>(undefined);
+  const [guarded, setGuarded] = useState<{ after: After; who: PublicUser } | undefined>(undefined);
   const [open, setOpen] = useState(false);
   const mayReply = talk.mayReply.value;
   const tab = mayReply ? talk.tab.value : "note";
@@ -75,8 +76,9 @@ export function Composer({ talk }: { talk: Talk }): JSX.Element {
 
   const send = async (after: After = "stay", anyway = false): Promise<void> => {
     if (!ready) return;
-    if (!note && !anyway && stale(conversation, draft.begun)) {
-      setGuarded(after);
+    const who = note || anyway ? undefined : stale(conversation, draft.begun);
+    if (who) {
+      setGuarded({ after, who });
       return;
     }
     setGuarded(undefined);
@@ -139,7 +141,7 @@ export function Composer({ talk }: { talk: Talk }): JSX.Element {
           {note ? <span class="hint"><Icon of={draw.lock} size={13} />{t("thread.note.seen-by")}</span> : <State talk={talk} draft={draft} />}
         </Tabs>
         <Quoted talk={talk} />
-        {guarded && <Guard name={visitor} onAnyway={() => void send(guarded, true)} onBack={() => { draft.seenAll(); setGuarded(undefined); field.current?.focus(); }} />}
+        {guarded && <Guard name={guarded.who.name} onAnyway={() => void send(guarded.after, true)} onBack={() => { draft.seenAll(); setGuarded(undefined); field.current?.focus(); }} />}
         <div class="txt">
           {suggestions.list}
           <textarea

@@ -1,6 +1,6 @@
 /** Which key sends, and a message that leaves only if it answers what its author has seen. */
 
-import type { Message } from "@deskbell/client";
+import type { Message, PublicUser } from "@deskbell/client";
 import type { Preferences } from "../preferences.ts";
 import { known } from "../acts.ts";
 import type { Conversation } from "../thread/conversation.ts";
@@ -32,22 +32,22 @@ export interface Reply {
   draft: boolean;
 }
 
-/** Whether the visitor wrote since one began, so that a reply may miss the point. */
-export function stale(conversation: Conversation, begun: Begun | undefined): boolean {
-  return begun !== undefined && conversation.visitorWroteAfter(begun.seq);
+/** Who wrote since one began, so that a reply may miss the point. */
+export function stale(conversation: Conversation, begun: Begun | undefined): PublicUser | undefined {
+  return begun && conversation.wroteAfter(begun.seq);
 }
 
 /**
- * Send a reply. The server stores it only while the room is as this page knows it; where something moved that is no
- * word of the visitor, it is sent again. Resolves when it is stored or held; a refusal is in the conversation's rows.
+ * Send a reply. The server stores it only while nobody else has written since this page last looked, whatever is on
+ * its way before it: so of several replies written offline all are held back, or none. Where something moved that
+ * no person said, it is sent again. Resolves when it is stored or held; a refusal is in the conversation's rows.
  */
 export async function sendReply(conversation: Conversation, reply: Reply): Promise<boolean> {
   const { outgoing, id: room } = conversation;
   const clientId = `c-${crypto.randomUUID()}`;
   for (let attempt = 1; ; attempt++) {
     const position = conversation.position;
-    // What is on its way itself moves the room; then only who answers is expected.
-    const expect = outgoing.busy(room) ? { owner_version: ownerVersion(conversation) } : { owner_version: ownerVersion(conversation), seq: position };
+    const expect = { owner_version: ownerVersion(conversation), seq: position }; // one's own messages are no surprise
     try {
       await outgoing.send(room, reply.text, { clientId, expect, draft: reply.draft, reply_to: reply.replyTo?.id ?? null });
       return true;

@@ -144,14 +144,13 @@ export class Conversation {
     });
   }
 
-  /** Whether the visitor has written something since the room stood at `seq`. */
-  visitorWroteAfter(seq: number): boolean {
-    const visitor = this.visitor.value?.id;
-    const known = this.client.rooms.get(this.id)?.messages.values() ?? [];
-    for (const message of known) {
-      if (message.seq > seq && !message.deleted && message.sender.id === visitor) return true;
+  /** Who else has written something since the room stood at `seq`: the visitor or a colleague, whoever was last. */
+  wroteAfter(seq: number): PublicUser | undefined {
+    let last: PublicUser | undefined;
+    for (const { seq: at, deleted, sender } of this.client.rooms.get(this.id)?.messages.values() ?? []) {
+      if (at > seq && !deleted && sender.id !== this.me && sender.kind !== "system" && sender.kind !== "bot") last = sender;
     }
-    return false;
+    return called(last);
   }
 
   /** Something beside the messages has changed that rows depend on. */

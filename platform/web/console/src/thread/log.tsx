@@ -18,6 +18,7 @@ import { Bubble, Note } from "./message.tsx";
 import { Reading } from "./reading.ts";
 import { isOurs, type Row } from "./rows.ts";
 import type { Talk } from "./talk.ts";
+import { StaleRow } from "./stale-row.tsx";
 import { Typing } from "./typing.tsx";
 import { WaitingRow } from "./waiting-row.tsx";
 
@@ -110,6 +111,8 @@ function Drawn({ row, talk }: { row: Row; talk: Talk }): JSX.Element | null {
       return <Card talk={talk} />;
     case "waiting":
       return <WaitingRow waiting={row.waiting} talk={talk} />;
+    case "stale":
+      return <StaleRow all={row.all} talk={talk} />;
     case "writing":
       return (
         <div class="msg us bot starts" data-turn={row.turn}>

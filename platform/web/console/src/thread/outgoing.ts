@@ -18,7 +18,9 @@ export class Outgoing {
   readonly #held = new Map<string, Waiting>();
   readonly #flown = new Map<string, Waiting>(); // committed; shown until the room's own frame brings the message
   readonly #letters = new Map<string, Letter>(); // with all their fields, of this page
+  readonly #order = new Map<string, number>(); // as they were written, by client id
   readonly #notes = new Set<string>(); // rooms that are backstage
+  #last = 0;
 
   constructor(client: Client) {
     this.#client = client;
@@ -37,22 +39,20 @@ export class Outgoing {
     this.#notes.add(room);
   }
 
-  /** What waits for a room, oldest first. */
+  /** What waits for a room, in the order it was written. */
   of(room: string): Waiting[] {
     const here = (waiting: Waiting): boolean => waiting.letter.room === room;
     const sending = this.#client.unsent(room).map((letter) => this.#waiting(letter, "sending"));
-    return [...this.#flown.values(), ...sending, ...this.#held.values(), ...this.#refused.values()].filter(here);
-  }
-
-  /** Whether something of this room is on its way. */
-  busy(room: string): boolean {
-    return this.#client.unsent(room).length > 0;
+    const all = [...this.#flown.values(), ...sending, ...this.#held.values(), ...this.#refused.values()].filter(here);
+    return all.sort((one, other) => this.#written(one.letter) - this.#written(other.letter));
   }
 
   /** Put a message out; it is in {@link of} when this returns. The promise is its terminal reply. */
   send(room: string, content: string, fields: SendFields = {}): Promise<Ack> {
     const { clientId = `c-${crypto.randomUUID()}`, ...rest } = fields;
-    this.#letters.set(clientId, { type: "send", room, client_id: clientId, content, ...rest });
+    const letter: Letter = { type: "send", room, client_id: clientId, content, ...rest };
+    this.#letters.set(clientId, letter);
+    this.#written(letter);
     this.#refused.delete(clientId);
     const reply = this.#client.sendMessage(room, content, { ...rest, clientId });
     reply.catch(() => undefined); // told by `notSent`; whoever wants to know listens as well
@@ -83,6 +83,7 @@ export class Outgoing {
     for (const { client_id: id } of messages) {
       moved = this.#flown.delete(id) || this.#held.delete(id) || moved;
       this.#letters.delete(id);
+      this.#order.delete(id);
     }
     if (moved) this.#move();
   }
@@ -98,6 +99,12 @@ export class Outgoing {
     const there = [...(this.#client.rooms.get(room)?.messages.values() ?? [])].some((message) => message.client_id === clientId);
     if (there) this.#flown.delete(clientId);
     this.#move();
+  }
+
+  #written({ client_id: id }: Letter): number {
+    let at = this.#order.get(id);
+    if (at === undefined) this.#order.set(id, (at = ++this.#last));
+    return at;
   }
 
   #waiting(letter: Letter, state: Waiting["state"], error?: DeskbellError): Waiting {

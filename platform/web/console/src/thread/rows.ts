@@ -27,7 +27,8 @@ export type Row =
   | { kind: "events"; key: string; messages: readonly Message[] }
   | { kind: "card"; key: string }
   | { kind: "writing"; key: string; turn: string; text: string }
-  | { kind: "waiting"; key: string; waiting: Waiting };
+  | { kind: "waiting"; key: string; waiting: Waiting }
+  | { kind: "stale"; key: string; all: readonly Waiting[] };
 
 export interface Story {
   /** Of the visitor's room, by `seq`. */
@@ -148,12 +149,20 @@ function moments(story: Story): Row[] {
     if (text && !stored.has(turn)) rows.push({ kind: "writing", key: `turn ${turn}`, turn, text });
   }
   const born = new Set([...story.messages.slice(-200), ...story.notes.slice(-200)].map((message) => message.client_id));
+  const stale: Waiting[] = [];
   for (const waiting of story.waiting ?? []) {
     if (born.has(waiting.letter.client_id)) continue;
-    rows.push({ kind: "waiting", key: `waiting ${waiting.letter.client_id}`, waiting });
+    if (!isStale(waiting)) rows.push({ kind: "waiting", key: `waiting ${waiting.letter.client_id}`, waiting });
+    // They were held back for one reason, and are decided on together, where the first of them stands.
+    else if (stale.push(waiting) === 1) rows.push({ kind: "stale", key: "stale", all: stale });
   }
   if (story.card === "end") rows.push({ kind: "card", key: "card" });
   return rows;
+}
+
+/** Whether it was held back because somebody else wrote before it could be sent. */
+export function isStale({ state, code, note }: Waiting): boolean {
+  return state === "failed" && code === "expectation_failed" && !note;
 }
 
 function together(one: Message, other: Message): boolean {

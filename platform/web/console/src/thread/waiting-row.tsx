@@ -11,9 +11,8 @@ import type { Talk } from "./talk.ts";
 
 export function WaitingRow({ waiting, talk }: { waiting: Waiting; talk: Talk }): JSX.Element {
   const { letter, note, state } = waiting;
-  const { outgoing, visitor } = talk.conversation;
+  const { outgoing } = talk.conversation;
   const failed = state === "failed";
-  const stale = waiting.code === "expectation_failed";
   const said: Key = state === "held" ? "thread.held" : talk.desk.online.value === "live" ? "thread.sending" : "thread.pending";
   const body = <div class={failed ? "bub failed" : "bub pending"} dir="auto"><Rich text={letter.content} /></div>;
   const foot = (
@@ -21,8 +20,8 @@ export function WaitingRow({ waiting, talk }: { waiting: Waiting; talk: Talk }):
       {failed ? (
         <>
           <Icon of={draw.warn} size={13} />
-          <span class="why">{stale ? t("thread.stale", { name: visitor.value?.name ?? "" }) : refusal(waiting.code, waiting.rule)}</span>
-          <button type="button" class="link" onClick={() => void outgoing.again(letter.client_id)}>{t(stale ? "thread.send-anyway" : "thread.retry")}</button>
+          <span class="why">{refusal(waiting.code, waiting.rule)}</span>
+          <button type="button" class="link" onClick={() => void outgoing.again(letter.client_id)}>{t("thread.retry")}</button>
           <button
             type="button"
             class="link"
