@@ -166,6 +166,9 @@ class MessageDeleted(Gone):
     sentence = "This message was deleted."
 
 
+CHANGED_MEANWHILE = "This was changed in the meantime. Look again, then decide."
+
+
 class PreconditionFailed(Refused):
     code = "expectation_failed"
     status = 412

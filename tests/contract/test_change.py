@@ -15,7 +15,7 @@ import pytest_asyncio
 from msgspec.structs import replace
 from structlog.testing import capture_logs
 
-from deskbell.actions import cases, escalation, messages, notes, reads, rooms, support
+from deskbell.actions import cases, editing, escalation, messages, notes, pins, reactions, reads, rooms, support
 from deskbell.errors import NotFound, OutcomeUnknown, Unavailable
 from deskbell.ids import RoomId, new_id
 from deskbell.model.records import Actor
@@ -207,9 +207,9 @@ async def test_a_deleted_message_leaves_nothing_of_itself(office: Office) -> Non
         mentions=[tom.id],
         attachments=[{"name": "secret 3"}],
     )
-    await messages.edit(office.ports, ana, posted.message.id, "secret four")
-    await messages.react(office.ports, tom, posted.message.id, "👍", on=True)
-    await messages.delete(office.ports, ana, posted.message.id)
+    await editing.edit(office.ports, ana, posted.message.id, "secret four")
+    await reactions.react(office.ports, tom, posted.message.id, "👍", on=True)
+    await editing.delete(office.ports, ana, posted.message.id)
     for table in ("messages", "revisions", "reactions", "outbox", "rooms", "participants"):
         found = await office.db.fetch(f"SELECT * FROM {table} WHERE tenant_id = $1", office.tenant)
         mine = [dict(row.items()) for row in found if posted.message.id in [*dict(row.items()).values()]]
@@ -294,24 +294,24 @@ class Scene:
 
     async def edit(self) -> Prepared:
         message = await self.said()
-        return lambda: messages.edit(self.ports, self.ana, message.id, "changed")
+        return lambda: editing.edit(self.ports, self.ana, message.id, "changed")
 
     async def delete(self) -> Prepared:
         message = await self.said()
-        return lambda: messages.delete(self.ports, self.ana, message.id)
+        return lambda: editing.delete(self.ports, self.ana, message.id)
 
     async def react(self) -> Prepared:
         message = await self.said()
-        return lambda: messages.react(self.ports, self.tom, message.id, "👍", on=True)
+        return lambda: reactions.react(self.ports, self.tom, message.id, "👍", on=True)
 
     async def unreact(self) -> Prepared:
         message = await self.said()
-        await messages.react(self.ports, self.tom, message.id, "👍", on=True)
-        return lambda: messages.react(self.ports, self.tom, message.id, "👍", on=False)
+        await reactions.react(self.ports, self.tom, message.id, "👍", on=True)
+        return lambda: reactions.react(self.ports, self.tom, message.id, "👍", on=False)
 
     async def pin(self) -> Prepared:
         message = await self.said()
-        return lambda: messages.pin(self.ports, self.ana, message.id, on=True)
+        return lambda: pins.pin(self.ports, self.ana, message.id, on=True)
 
     async def rename(self) -> Prepared:
         return lambda: rooms.update(self.ports, self.ana, self.room, name=new_id())

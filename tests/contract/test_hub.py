@@ -17,7 +17,7 @@ import msgspec
 import pytest
 import pytest_asyncio
 
-from deskbell.actions import access, messages, presence, reads, rooms
+from deskbell.actions import access, editing, presence, reactions, reads, rooms
 from deskbell.errors import Conflict, DeskbellError, NotFound
 from deskbell.hub import Connection, Hub, Stream, Subscription, fan_out, healing, inboxes, reader, streams
 from deskbell.ids import ConnectionId, RoomId, new_id
@@ -255,9 +255,9 @@ async def test_every_socket_of_a_room_hears_every_change_once_and_in_order(excha
     desk, ports = exchange.office.desk, exchange.office.ports
 
     posted = [await desk.sends(ana, room, f"{n}") for n in range(20)]
-    await messages.edit(ports, ana, posted[3].message.id, "three")
-    await messages.react(ports, tom, posted[4].message.id, "👍", on=True)
-    await messages.delete(ports, ana, posted[5].message.id)
+    await editing.edit(ports, ana, posted[3].message.id, "three")
+    await reactions.react(ports, tom, posted[4].message.id, "👍", on=True)
+    await editing.delete(ports, ana, posted[5].message.id)
     await rooms.update(ports, ana, room, name="Kitchen")
 
     for line in lines:
@@ -973,11 +973,11 @@ async def test_where_history_begins_with_joining_no_byte_from_before_gets_out(pa
     await parlour.subscribe(line, room)
     before = line.room(room).position
 
-    await messages.edit(ports, ana, old[0].message.id, "secret, edited")
-    await messages.react(ports, ana, old[1].message.id, "🔥", on=True)
+    await editing.edit(ports, ana, old[0].message.id, "secret, edited")
+    await reactions.react(ports, ana, old[1].message.id, "🔥", on=True)
     await office.desk.sends(ana, room, "in the thread", thread=old[2].message.id)
     await office.desk.sends(ana, room, "an answer", reply_to=old[3].message.id)
-    await messages.delete(ports, ana, old[4].message.id)
+    await editing.delete(ports, ana, old[4].message.id)
     tip = await office.tip(room)
     assert line.room(room).position == tip
     assert line.room(room).new == ["in the thread", "an answer"]
@@ -987,7 +987,7 @@ async def test_where_history_begins_with_joining_no_byte_from_before_gets_out(pa
 
     again = await parlour.listener(tom, room, since=before)
     parlour.lose(tip + 1)
-    await messages.edit(ports, ana, old[0].message.id, "secret, again")
+    await editing.edit(ports, ana, old[0].message.id, "secret, again")
     await office.desk.sends(ana, room, "open")
     for each in (line, again):
         await parlour.until(lambda each=each: each.room(room).position == tip + 2, "healed")
@@ -1115,7 +1115,7 @@ async def test_an_inbox_counts_what_others_wrote(exchange: Exchange) -> None:
     mine = await exchange.office.desk.sends(tom, room, "mine again")
     await exchange.until(lambda: line.of("inbox")[-1]["seq"] == mine.message.seq, "the next inbox")
     assert line.of("inbox")[-1]["unread"] == 4, "one's own are read"
-    await messages.delete(exchange.office.ports, ana, posted.message.id)
+    await editing.delete(exchange.office.ports, ana, posted.message.id)
     await exchange.until(lambda: line.of("inbox")[-1]["unread"] == 3, "a deleted message is not unread")
 
     await reads.mark_read(exchange.office.ports, reads.Marks(exchange.office.ports), tom, room, 10**6)
@@ -1130,7 +1130,7 @@ async def test_a_preview_follows_the_message_it_shows(on_sqlite: Exchange) -> No
     posted = await on_sqlite.office.desk.sends(ana, room, "regretted")
     await on_sqlite.until(lambda: line.of("inbox"), "an inbox")
     assert line.of("inbox")[-1]["last"]["content"] == "regretted"
-    await messages.delete(on_sqlite.office.ports, ana, posted.message.id)
+    await editing.delete(on_sqlite.office.ports, ana, posted.message.id)
     await on_sqlite.until(lambda: line.of("inbox")[-1]["unread"] == 0, "the next inbox")
     assert (line.of("inbox")[-1]["last"]["content"], line.of("inbox")[-1]["last"]["deleted"]) == ("", True)
 
@@ -1169,7 +1169,7 @@ async def test_a_preview_that_may_have_changed_unseen_is_not_shown(on_sqlite: Ex
     await on_sqlite.until(lambda: line.of("inbox"), "an inbox")
     end = len(line.frames)
     on_sqlite.meddle = lambda events: []
-    await messages.delete(on_sqlite.office.ports, ana, posted.message.id)
+    await editing.delete(on_sqlite.office.ports, ana, posted.message.id)
     on_sqlite.meddle = list
     on_sqlite.hub.on_tips([(on_sqlite.office.tenant, room, await on_sqlite.office.tip(room), 1)])
     await reads.mark_read(on_sqlite.office.ports, reads.Marks(on_sqlite.office.ports), tom, room, 10**6)

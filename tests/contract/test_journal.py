@@ -16,7 +16,7 @@ import pytest_asyncio
 from msgspec.structs import replace
 from structlog.testing import capture_logs
 
-from deskbell.actions import cases, escalation, messages, rooms, support
+from deskbell.actions import cases, editing, escalation, messages, reactions, rooms, support, transcript
 from deskbell.clock import to_us
 from deskbell.errors import (
     ClientIdReused,
@@ -110,13 +110,13 @@ async def _speak_and_change(instance: Instance, who: Actor, room: RoomId, name: 
     for number in range(12):
         said = (await instance.sends(who, room, f"{name} {number}")).message
         if number % 4 == 0:
-            await messages.edit(instance.ports, who, said.id, f"{name} {number}, corrected")
+            await editing.edit(instance.ports, who, said.id, f"{name} {number}, corrected")
         elif number % 4 == 1:
-            await messages.react(instance.ports, who, said.id, "👍", on=True)
+            await reactions.react(instance.ports, who, said.id, "👍", on=True)
         elif number % 4 == 2:
             await rooms.update(instance.ports, who, room, description=f"{name} {number}")
         else:
-            await messages.delete(instance.ports, who, said.id)
+            await editing.delete(instance.ports, who, said.id)
 
 
 async def test_numbers_are_dense_from_one_whoever_writes(office: Office) -> None:
@@ -198,7 +198,7 @@ async def test_an_answer_in_a_thread_changes_its_root(office: Office) -> None:
     room = await office.room(ana)
     root = (await office.desk.sends(ana, room, "root")).message
     answers = await asyncio.gather(*(office.desk.post(ana, room, f"{n}", thread=root.id) for n in range(3)))
-    now = await messages.get(office.ports, ana, root.id)
+    now = await transcript.get(office.ports, ana, root.id)
     tip = await office.tip(room)
     assert codes(answers) == {"stored": 3}
     assert (now.thread_count, now.changed_seq, tip) == (3, root.seq + 6, root.seq + 6)
@@ -310,7 +310,7 @@ async def test_a_retry_is_answered_with_the_present_state(office: Office) -> Non
     draft = Draft(content="Hi", client_id="mine")
     first = await messages.post(office.ports, ana, room, draft)
     assert isinstance(first, Posted)
-    await messages.delete(office.ports, ana, first.message.id)
+    await editing.delete(office.ports, ana, first.message.id)
     again = await messages.post(office.ports, ana, room, draft)
     assert isinstance(again, Posted)
     assert again.duplicate and again.message.deleted and again.message.content == ""
@@ -452,7 +452,7 @@ async def test_an_expected_seq_holds_until_somebody_else_writes(office: Office) 
     room = await office.room(ana, tom)
     said = (await office.desk.sends(tom, room, "question")).message
     seen = await office.tip(room)
-    await messages.react(office.ports, tom, said.id, "👍", on=True)
+    await reactions.react(office.ports, tom, said.id, "👍", on=True)
     assert isinstance(await office.desk.post(ana, room, "one", expect=expecting(seq=seen)), Posted)
     at_once = [office.desk.post(ana, room, text, expect=expecting(seq=seen)) for text in ("two", "three")]
     assert codes(await asyncio.gather(*at_once)) == {"stored": 2}

@@ -13,8 +13,7 @@ import pytest
 import pytest_asyncio
 from msgspec.structs import replace
 
-from deskbell.actions import messages as message_actions
-from deskbell.actions import reads
+from deskbell.actions import editing, pins, reactions, reads
 from deskbell.actions import rooms as room_actions
 from deskbell.ids import MessageId, RoomId, UserId, new_id
 from deskbell.model.policy import Policy
@@ -154,10 +153,10 @@ async def test_each_changed_record_comes_once_in_its_present_state_ordered_by_it
     one, two, three = [(await office.desk.sends(ana, room, text)).message for text in ("one", "two", "three")]
     since = await office.tip(room)
     for text in ("1", "1.", "1!"):
-        await message_actions.edit(office.ports, ana, one.id, text)
-    await message_actions.delete(office.ports, ana, three.id)
+        await editing.edit(office.ports, ana, one.id, text)
+    await editing.delete(office.ports, ana, three.id)
     await office.desk.sends(ana, room, "four")
-    await message_actions.pin(office.ports, ana, one.id, on=True)
+    await pins.pin(office.ports, ana, one.id, on=True)
     page = await changes(office, room, since)
     assert [(m.content, m.deleted, m.pinned) for m in page.messages] == [
         ("", True, False), ("four", False, False), ("1!", False, True),
@@ -185,8 +184,8 @@ async def test_what_was_said_before_somebody_came_is_on_no_page_of_theirs(office
     before = (await office.desk.sends(ana, room, "before")).message
     bound = await office.tip(room)
     after = (await office.desk.sends(ana, room, "after")).message
-    await message_actions.edit(office.ports, ana, before.id, "before, edited")
-    await message_actions.edit(office.ports, ana, after.id, "after, edited")
+    await editing.edit(office.ports, ana, before.id, "before, edited")
+    await editing.edit(office.ports, ana, after.id, "after, edited")
     for page in (await first(office, room, bound=bound), await changes(office, room, 0, bound=bound)):
         assert [message.content for message in page.messages] == ["after, edited"]
     everybody = await changes(office, room, 0)
@@ -204,7 +203,7 @@ async def test_a_page_is_one_moment(office: Office) -> None:
         for number in itertools.count():
             if over.is_set():
                 return
-            await message_actions.edit(office.ports, ana, said[number % 20].id, f"again {number}")
+            await editing.edit(office.ports, ana, said[number % 20].id, f"again {number}")
 
     disturbing = asyncio.create_task(disturb())
     for _ in range(60):
@@ -305,8 +304,8 @@ async def test_unread_is_what_others_wrote_above_the_mark(office: Office) -> Non
     said = [(await office.desk.sends(ana, room, f"{n}")).message for n in range(5)]
     await reads.mark_read(office.ports, marks, tom, room, said[0].seq)
     await office.desk.sends(tom, room, "mine")
-    await message_actions.delete(office.ports, ana, said[1].id)
-    await message_actions.react(office.ports, ana, said[2].id, "👍", on=True)
+    await editing.delete(office.ports, ana, said[1].id)
+    await reactions.react(office.ports, ana, said[2].id, "👍", on=True)
     await room_actions.update(office.ports, ana, room, name="Another name")
     system = await office.person("Deskbell", kind="system")
     async with office.desk.journal.change(office.tenant, room) as change:
@@ -338,7 +337,7 @@ async def test_a_mention_shows_until_it_was_read_or_taken_back(office: Office) -
     assert await rooms.unread(office.db, office.tenant, room, tom.id) == (3, True)
     await _mark(office, room, tom, one.seq)
     assert await rooms.unread(office.db, office.tenant, room, tom.id) == (2, True)
-    await message_actions.delete(office.ports, ana, two.id)
+    await editing.delete(office.ports, ana, two.id)
     assert await rooms.unread(office.db, office.tenant, room, tom.id) == (1, False)
     assert await rooms.unread(office.db, office.tenant, room, ana.id) == (0, False)
 
@@ -417,7 +416,7 @@ async def busy(office: Office) -> tuple[Office, Actor, RoomId, list[Message]]:
         for other in others:
             await fill(office, ana, other, ["Hi"] * 50)
         for message in said[::200]:
-            await message_actions.edit(office.ports, ana, message.id, "edited")
+            await editing.edit(office.ports, ana, message.id, "edited")
         columns = dict.fromkeys(("queue", "key", "payload", "status"), "text")
         columns |= {"tenant_id": "uuid", "due_at": "bigint", "created_at": "bigint"}
         work = [

@@ -22,7 +22,7 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
 
-from deskbell.actions import access, messages, rooms, support
+from deskbell.actions import access, closing, editing, messages, pins, reactions, rooms
 from deskbell.actions.reads import Marks
 from deskbell.contracts import ChannelType
 from deskbell.errors import DeskbellError, NotFound
@@ -212,7 +212,7 @@ class RoomsMachine(RuleBasedStateMachine):
         said = self._of_owner(pick)
         if said is not None:
             text = self.text()
-            self.run_(messages.edit(self.ports, self.owner, said.id, text))
+            self.run_(editing.edit(self.ports, self.owner, said.id, text))
             self.gone.append(said.text)
             said.text = text
             self.tip += 1
@@ -221,12 +221,12 @@ class RoomsMachine(RuleBasedStateMachine):
     def somebody_deletes(self, pick: int) -> None:
         said = self._of_owner(pick)
         if said is not None:
-            self.run_(messages.delete(self.ports, self.owner, said.id))
+            self.run_(editing.delete(self.ports, self.owner, said.id))
             self.gone.append(said.text)
             said.deleted, said.reactions = True, {}
             said.pinned = False
             self.tip += 1
-            self.run_(messages.delete(self.ports, self.owner, said.id))  # again: nothing
+            self.run_(editing.delete(self.ports, self.owner, said.id))  # again: nothing
 
     @rule(pick=st.integers(0, 999), who=st.integers(0, 9), emoji=st.sampled_from(EMOJI), on=st.booleans())
     def somebody_reacts(self, pick: int, who: int, emoji: str, on: bool) -> None:
@@ -234,7 +234,7 @@ class RoomsMachine(RuleBasedStateMachine):
         if said is None:
             return
         try:
-            self.run_(messages.react(self.ports, member, said.id, emoji, on=on))
+            self.run_(reactions.react(self.ports, member, said.id, emoji, on=on))
         except NotFound:
             assert self.policy.history == "since_join"
             return
@@ -247,7 +247,7 @@ class RoomsMachine(RuleBasedStateMachine):
     def somebody_pins(self, pick: int, on: bool) -> None:
         said = self._of_owner(pick)
         if said is not None:
-            self.run_(messages.pin(self.ports, self.owner, said.id, on=on))
+            self.run_(pins.pin(self.ports, self.owner, said.id, on=on))
             self.tip += int(said.pinned != on)
             said.pinned = on
 
@@ -322,7 +322,7 @@ class RoomsMachine(RuleBasedStateMachine):
 
         async def purge() -> None:
             async with self.ports.journal.change(self.office.tenant, self.room) as change:
-                await support._purge(change, change.room(self.room))
+                await closing.purge_in(change, change.room(self.room))
             await rooms.archive(self.ports, self.owner, self.room, closed=False)
 
         self.run_(purge())

@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from deskbell.actions import messages as message_actions
-from deskbell.actions import search
+from deskbell.actions import editing, pins, reactions, search
 from deskbell.actions.access import Need, place_of, reach
 from deskbell.errors import NotFound
 from deskbell.ids import RoomId, TenantId, new_id
@@ -41,10 +40,10 @@ async def test_the_index_says_what_the_text_says_at_every_commit(office: Office)
     room = await office.room(ana)
     posted = await office.desk.sends(ana, room, "first marimba")
     assert await found(office, ana, "marimba") == ["first marimba"]
-    await message_actions.edit(office.ports, ana, posted.message.id, "second balafon")
+    await editing.edit(office.ports, ana, posted.message.id, "second balafon")
     assert (await found(office, ana, "marimba"), await indexed(office.db, "marimba")) == ([], 0)
     assert await found(office, ana, "balafon") == ["second balafon"]
-    await message_actions.delete(office.ports, ana, posted.message.id)
+    await editing.delete(office.ports, ana, posted.message.id)
     assert (await found(office, ana, "balafon"), await indexed(office.db, "balafon")) == ([], 0)
 
 
@@ -68,8 +67,8 @@ async def test_only_a_change_of_text_touches_the_index(office: Office) -> None:
         else "SELECT group_concat(rowid || ':' || length(block)) FROM message_words_data WHERE $1 <> ''"
     )
     before = await office.db.fetchval(version, posted.message.id)
-    await message_actions.pin(office.ports, ana, posted.message.id, on=True)
-    await message_actions.react(office.ports, ana, posted.message.id, "👍", on=True)
+    await pins.pin(office.ports, ana, posted.message.id, on=True)
+    await reactions.react(office.ports, ana, posted.message.id, "👍", on=True)
     assert await office.db.fetchval(version, posted.message.id) == before
 
 
@@ -78,7 +77,7 @@ async def test_signs_of_scripts_without_spaces_are_taken_out_of_the_index_too(of
     room = await office.room(ana)
     posted = await office.desk.sends(ana, room, "昨日 三味線 shamisen")
     assert await found(office, ana, "味線") == ["昨日 三味線 shamisen"]
-    await message_actions.edit(office.ports, ana, posted.message.id, "今日 koto")
+    await editing.edit(office.ports, ana, posted.message.id, "今日 koto")
     assert await found(office, ana, "味線") == []
     assert await found(office, ana, "今日") == ["今日 koto"]
 

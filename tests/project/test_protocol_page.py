@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 import deskbell
-from deskbell.actions.messages import PLATFORM_METADATA
+from deskbell.actions.content import PLATFORM_METADATA
 from deskbell.model.records import CaseEntry, Conversation, LastSaid, Message, Participant, RoomState, SavedDraft
 from deskbell.wire import commands, frames
 from deskbell.wire.schema import frames_schema

@@ -12,7 +12,7 @@ import pytest
 import pytest_asyncio
 
 from deskbell import Allow, Block, ModerationFilter, Submission, Verdict, hookimpl
-from deskbell.actions import messages
+from deskbell.actions import transcript
 from deskbell.config import Settings
 from deskbell.testing.desk import Desk, Line, Person
 
@@ -235,8 +235,8 @@ async def test_a_socket_with_enough_under_way_is_not_read(
     pair: Pair, desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The peer feels it, nothing piles up here, and it is not taken for silent meanwhile."""
-    gate = Gate(messages.history)
-    monkeypatch.setattr(messages, "history", gate)
+    gate = Gate(transcript.history)
+    monkeypatch.setattr(transcript, "history", gate)
     (connection,) = desk.application.edge.hub.connections_of(desk.tenant, pair.ana.id)
     for n in range(100):
         await pair.a.send({"type": "history", "ref": n, "room": pair.room, "limit": 1})

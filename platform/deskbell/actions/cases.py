@@ -15,8 +15,8 @@ from msgspec.structs import replace
 from deskbell.actions import access, notes, voices, waiting
 from deskbell.actions.access import Place
 from deskbell.actions.closing import closed_in, reopened_in
+from deskbell.actions.content import checked_text
 from deskbell.actions.escalation import needs_support, open_in
-from deskbell.actions.messages import checked_text
 from deskbell.actions.packets import packet_of
 from deskbell.actions.rooms import enter_in
 from deskbell.contracts import HandOver

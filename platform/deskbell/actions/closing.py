@@ -76,7 +76,7 @@ async def close_if_due(ports: Ports, tenant: TenantId, room_id: RoomId) -> bool:
             return False
         policy = channel.policy
         if policy.delete_after_s is not None or (room.closed_at is not None and policy.retention_s is not None):
-            await _purge(change, room)
+            await purge_in(change, room)
             return True
         if room.closed_at is None and policy.auto_close_s is None:
             await due_in(change, room_id, None)  # the operator has thought better of it
@@ -91,7 +91,7 @@ async def close_if_due(ports: Ports, tenant: TenantId, room_id: RoomId) -> bool:
         return True
 
 
-async def _purge(change: Change, room: Room) -> None:
+async def purge_in(change: Change, room: Room) -> None:
     """Drop all that was said, before and behind the counter, and end what is open.
 
     The epoch changes, so that clients drop it too; no numbers are taken for it.

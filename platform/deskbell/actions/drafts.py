@@ -14,7 +14,7 @@ from collections.abc import Iterable, Sequence
 import structlog
 
 from deskbell.actions import access
-from deskbell.actions.messages import checked_text
+from deskbell.actions.content import checked_text
 from deskbell.clock import from_us
 from deskbell.errors import Forbidden, LimitReached, NotFound, RoomClosed, Unavailable
 from deskbell.ids import MessageId, RoomId, TenantId, UserId

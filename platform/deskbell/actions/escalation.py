@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from deskbell.actions import access, notes, voices, waiting
 from deskbell.actions.access import Place
 from deskbell.actions.closing import reopened_in
-from deskbell.actions.messages import checked_text
+from deskbell.actions.content import checked_text
 from deskbell.actions.packets import Packet, packet_of
 from deskbell.contracts import HandOver, Situation
 from deskbell.errors import Conflict, Forbidden

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
-from deskbell.actions import messages, people, presence, reads, rooms, support
+from deskbell.actions import editing, messages, people, pins, presence, reactions, reads, rooms, support, transcript
 from deskbell.actions.messages import Held
 from deskbell.actions.reads import Marks
 from deskbell.contracts.desk import Acting, Excerpt, Presence, ReadMark, Revision, RoomEntry, Sent, Thread, Unread
@@ -195,35 +195,35 @@ class _Acting:
         return Sent(posted.message.id, posted.message, duplicate=posted.duplicate)
 
     async def message(self, message: MessageId) -> Message:
-        return await self._do(messages.get, message)
+        return await self._do(transcript.get, message)
 
     async def edit(self, message: MessageId, content: str) -> Message:
-        return await self._do(messages.edit, message, content, door=messages.BY_PLUGIN.door)
+        return await self._do(editing.edit, message, content, door=messages.BY_PLUGIN.door)
 
     async def delete(self, message: MessageId) -> Message:
-        return await self._do(messages.delete, message)
+        return await self._do(editing.delete, message)
 
     async def react(self, message: MessageId, emoji: str) -> Message:
-        return await self._do(messages.react, message, emoji, on=True)
+        return await self._do(reactions.react, message, emoji, on=True)
 
     async def unreact(self, message: MessageId, emoji: str) -> Message:
-        return await self._do(messages.react, message, emoji, on=False)
+        return await self._do(reactions.react, message, emoji, on=False)
 
     async def pin(self, message: MessageId) -> Message:
-        return await self._do(messages.pin, message, on=True)
+        return await self._do(pins.pin, message, on=True)
 
     async def unpin(self, message: MessageId) -> Message:
-        return await self._do(messages.pin, message, on=False)
+        return await self._do(pins.pin, message, on=False)
 
     async def pinned(self, room: RoomId) -> Sequence[Message]:
-        return await self._do(messages.pinned, room)
+        return await self._do(pins.pinned, room)
 
     async def revisions(self, message: MessageId) -> Sequence[Revision]:
-        found = await self._do(messages.revisions, message)
+        found = await self._do(editing.revisions, message)
         return [Revision(item.number, item.content, item.edited_by, item.edited_at) for item in found]
 
     async def thread(self, message: MessageId, *, after: int = 0, limit: int = 50) -> Thread:
-        return Thread(*await self._do(messages.thread, message, after=after, limit=max(1, min(limit, LISTED))))
+        return Thread(*await self._do(transcript.thread, message, after=after, limit=max(1, min(limit, LISTED))))
 
     async def history(
         self,
@@ -234,7 +234,7 @@ class _Acting:
         around: int | None = None,
         limit: int = 50,
     ) -> Excerpt:
-        found = await self._do(messages.history, room, before=before, after=after, around=around, limit=limit)
+        found = await self._do(transcript.history, room, before=before, after=after, around=around, limit=limit)
         return Excerpt(found.messages, found.as_of_seq, found.more_before, found.more_after)
 
     # marks and signs

@@ -15,7 +15,8 @@ import hashlib
 from typing import Any
 
 from deskbell.actions import access, messages
-from deskbell.actions.messages import PLATFORM_METADATA, Arrival, Held
+from deskbell.actions.content import PLATFORM_METADATA
+from deskbell.actions.messages import Arrival, Held
 from deskbell.errors import DeskbellError, Forbidden, Invalid, KindNotAllowed, MessageDeleted
 from deskbell.ids import MessageId, RoomId
 from deskbell.model.records import Actor, Message, Room

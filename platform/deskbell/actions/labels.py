@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from msgspec.structs import replace
 
 from deskbell.actions import access, cases
-from deskbell.actions.messages import checked_text
+from deskbell.actions.content import checked_text
 from deskbell.errors import Conflict, Forbidden, Invalid, LimitReached, NotFound, PreconditionFailed, Unavailable
 from deskbell.ids import CaseId, LabelId, is_id, new_id
 from deskbell.model.case_rules import MAX_ON_A_CASE

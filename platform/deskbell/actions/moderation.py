@@ -11,14 +11,16 @@ from datetime import datetime
 
 import msgspec
 
+from deskbell.actions.access import Place
 from deskbell.clock import from_us
-from deskbell.errors import Gone, NotFound, RoomClosed
-from deskbell.ids import MessageId, RoomId, is_id
+from deskbell.errors import ClientIdReused, Gone, NotFound, RoomClosed
+from deskbell.ids import MessageId, RoomId, is_id, new_id
 from deskbell.model.records import Actor, Decision, Message, PublicUser, Trace
+from deskbell.plugins import Moderated
 from deskbell.ports import Ports
-from deskbell.store import rows, traces
+from deskbell.store import messages, rows, traces
 from deskbell.store.change import Change
-from deskbell.store.database import Row
+from deskbell.store.database import Row, StoreIntegrity
 from deskbell.wire.commands import Draft
 
 
@@ -39,6 +41,49 @@ class Held:
     created_at: datetime
     original: str | None = None
     decisions: list[Decision] = field(default_factory=list)
+
+
+async def hold(
+    ports: Ports,
+    actor: Actor,
+    place: Place,
+    draft: Draft,
+    client_id: str,
+    digest: bytes,
+    verdict: Moderated,
+    trace: Trace,
+) -> MessageId:
+    """Keep a message back, with what is needed to post it later; its id.
+
+    Raises:
+        ClientIdReused: Another request was held under its ``client_id`` at this moment.
+    """
+    held = MessageId(new_id())
+    try:
+        await ports.db.execute(
+            "INSERT INTO held_messages (tenant_id, id, room_id, sender_id, client_id, request_hash, request, original,"
+            " reason, filter, created_at, decisions, door) VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13)",
+            actor.tenant,
+            held,
+            place.room.id,
+            actor.id,
+            client_id,
+            digest,
+            msgspec.json.encode(draft).decode(),
+            draft.content if trace.original is None else trace.original,
+            verdict.reason,
+            verdict.filter,
+            await ports.journal.now_us(),
+            msgspec.json.encode(trace.decisions).decode(),
+            trace.door,
+        )
+    except StoreIntegrity:
+        # The same send twice at once: the other one was held.
+        stored = await messages.held_by_client_id(ports.db, actor.tenant, place.room.id, actor.id, client_id)
+        if stored is None or stored[1] != digest:
+            raise ClientIdReused() from None
+        return stored[0]
+    return held
 
 
 async def listed(

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from deskbell.actions import access, drafts
-from deskbell.actions.messages import checked_mentions, checked_text
+from deskbell.actions.content import checked_mentions, checked_text
 from deskbell.actions.rooms import enter_in, new_room
 from deskbell.errors import NotFound
 from deskbell.ids import MessageId, RoomId, UserId

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from deskbell.actions import presence
-from deskbell.actions.messages import checked_text
+from deskbell.actions.content import checked_text
 from deskbell.errors import (
     Forbidden,
     Invalid,

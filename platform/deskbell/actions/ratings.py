@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from deskbell.actions import access
-from deskbell.actions.messages import checked_text
+from deskbell.actions.content import checked_text
 from deskbell.errors import Conflict, Forbidden, Invalid
 from deskbell.ids import RoomId
 from deskbell.model import case_rules

@@ -15,7 +15,7 @@ from datetime import datetime
 from typing import Literal
 
 from deskbell.actions import access
-from deskbell.actions.messages import checked_text
+from deskbell.actions.content import checked_text
 from deskbell.clock import from_us
 from deskbell.errors import Gone, Invalid, KindNotAllowed, MessageDeleted, NotFound
 from deskbell.ids import MessageId, RoomId, TenantId, UserId, is_id, new_id

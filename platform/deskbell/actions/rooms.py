@@ -11,9 +11,18 @@ from msgspec.structs import replace
 
 from deskbell.actions import access, bans
 from deskbell.actions.access import Place
-from deskbell.actions.messages import CHANGED_MEANWHILE, checked_text
+from deskbell.actions.content import checked_text
 from deskbell.clock import to_us
-from deskbell.errors import Conflict, Forbidden, Invalid, LimitReached, NotFound, PreconditionFailed, RoomClosed
+from deskbell.errors import (
+    CHANGED_MEANWHILE,
+    Conflict,
+    Forbidden,
+    Invalid,
+    LimitReached,
+    NotFound,
+    PreconditionFailed,
+    RoomClosed,
+)
 from deskbell.ids import RoomId, TenantId, UserId, is_id, new_id
 from deskbell.model.records import Actor, Membership, Participant, PublicUser, Room, RoomState
 from deskbell.ports import Ports

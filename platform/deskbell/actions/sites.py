@@ -12,8 +12,8 @@ from typing import Any
 
 import msgspec
 
+from deskbell.actions.content import checked_text
 from deskbell.actions.managing import managing
-from deskbell.actions.messages import checked_text
 from deskbell.actions.operations import needs_admin
 from deskbell.errors import Invalid, LimitReached, NotFound
 from deskbell.ids import SiteId, is_id, new_id, new_secret

@@ -7,7 +7,7 @@ in before it is sent; others are refused when it is saved, so that no visitor ev
 
 from __future__ import annotations
 
-from deskbell.actions.messages import checked_text
+from deskbell.actions.content import checked_text
 from deskbell.actions.own_or_shared import may_see, may_write
 from deskbell.errors import Conflict, Invalid, LimitReached, NotFound, Unavailable
 from deskbell.ids import SnippetId, is_id, new_id

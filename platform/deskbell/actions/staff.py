@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from deskbell.actions.content import checked_text
 from deskbell.actions.managing import Managing, managing
-from deskbell.actions.messages import checked_text
 from deskbell.actions.operations import needs_admin
 from deskbell.actions.people import tell_name, tell_revoked
 from deskbell.config import DEMO_PASSWORD, MIN_PASSWORD_CHARACTERS

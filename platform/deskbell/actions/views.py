@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from deskbell.actions import case_lists
-from deskbell.actions.messages import checked_text
+from deskbell.actions.content import checked_text
 from deskbell.actions.own_or_shared import may_see, may_write
 from deskbell.errors import LimitReached, NotFound, Unavailable
 from deskbell.ids import ViewId, is_id, new_id

@@ -18,7 +18,20 @@ import msgspec
 import structlog
 from quart import Websocket
 
-from deskbell.actions import access, escalation, messages, people, presence, reads, turns, viewing
+from deskbell.actions import (
+    access,
+    editing,
+    escalation,
+    messages,
+    people,
+    pins,
+    presence,
+    reactions,
+    reads,
+    transcript,
+    turns,
+    viewing,
+)
 from deskbell.actions.access import Place
 from deskbell.actions.messages import Answer, Held
 from deskbell.errors import (
@@ -171,16 +184,16 @@ class Socket(Line):
                     self._hub.unsubscribe(connection, room)
                 self._ok(command.ref)
             case commands.Edit():
-                self._ack_change(command.ref, await messages.edit(ports, actor, command.message, command.content))
+                self._ack_change(command.ref, await editing.edit(ports, actor, command.message, command.content))
             case commands.Delete():
-                self._ack_change(command.ref, await messages.delete(ports, actor, command.message))
+                self._ack_change(command.ref, await editing.delete(ports, actor, command.message))
             case commands.React() | commands.Unreact():
                 on = isinstance(command, commands.React)
-                changed = await messages.react(ports, actor, command.message, command.emoji, on=on)
+                changed = await reactions.react(ports, actor, command.message, command.emoji, on=on)
                 self._ack_change(command.ref, changed)
             case commands.Pin() | commands.Unpin():
                 on = isinstance(command, commands.Pin)
-                self._ack_change(command.ref, await messages.pin(ports, actor, command.message, on=on))
+                self._ack_change(command.ref, await pins.pin(ports, actor, command.message, on=on))
             case commands.Read() | commands.Delivered():
                 await self._mark(connection, command)
             case commands.Typing():
@@ -371,7 +384,7 @@ class Socket(Line):
             self._ok(command.ref)
 
     async def _history(self, connection: Connection, command: commands.History) -> None:
-        excerpt = await messages.history(
+        excerpt = await transcript.history(
             self._ports,
             connection.actor,
             command.room,

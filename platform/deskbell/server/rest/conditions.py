@@ -13,7 +13,7 @@ import hashlib
 import re
 from typing import Any
 
-from deskbell.errors import PreconditionFailed
+from deskbell.errors import CHANGED_MEANWHILE, PreconditionFailed
 from deskbell.model.records import Case, Message, Participant, RoomState
 
 IF_MATCH = "If-Match"
@@ -23,7 +23,6 @@ PROMISED = {
     "description": "The ETag of the record as one knows it: change it only if it is still that.",
     "schema": {"type": "string"},
 }
-_CHANGED = "This was changed in the meantime. Look again, then decide."
 _DIGITS = 19  # of a number that no version reaches; Python refuses to read one of thousands
 _TAG = re.compile(r'(?:W/)?"([^"]*)"')
 
@@ -64,5 +63,5 @@ def expected_version(header: str | None) -> int | None:
     numbers = [tag.partition(".")[0] for tag in _known(header)]
     versions = [int(number[:_DIGITS]) for number in numbers if number.isdecimal()]
     if not versions:
-        raise PreconditionFailed(_CHANGED)
+        raise PreconditionFailed(CHANGED_MEANWHILE)
     return min(max(versions), 2**62)

@@ -9,8 +9,10 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 from quart import Blueprint
 
-from deskbell.actions import forwarding, messages, reads, tracing
-from deskbell.actions.messages import BY_REST, Held, Reacted, Revision
+from deskbell.actions import editing, forwarding, messages, pins, reactions, reads, tracing, transcript
+from deskbell.actions.editing import Revision
+from deskbell.actions.messages import BY_REST, Held
+from deskbell.actions.reactions import Reacted
 from deskbell.actions.reads import Receipt
 from deskbell.actions.tracing import MessageTrace
 from deskbell.clock import from_us, to_us
@@ -197,7 +199,7 @@ def blueprint(edge: Edge) -> Blueprint:
     async def list_messages(ask: Ask, room_id: RoomId) -> History:
         """Messages of a room before, after or around a place or a moment; the newest, where none is given."""
         query: HistoryQuery = ask.query
-        found = await messages.history(
+        found = await transcript.history(
             ports,
             ask.actor,
             room_id,
@@ -230,7 +232,7 @@ def blueprint(edge: Edge) -> Blueprint:
         """The pinned messages of a room, newest first."""
         query: Listed = ask.query
         before = read_cursor(query.cursor, int)
-        found = await messages.pinned(
+        found = await pins.pinned(
             ports, ask.actor, room_id, limit=query.limit + 1, before=None if before is None else before[0]
         )
         page = found[: query.limit]
@@ -257,7 +259,7 @@ def blueprint(edge: Edge) -> Blueprint:
     @routes.get("/messages/<message_id>", Message)
     async def get_message(ask: Ask, message_id: MessageId) -> Message:
         """A message in its present state. Of a deleted one remains that there was one."""
-        return await messages.get(ports, ask.actor, message_id)
+        return await transcript.get(ports, ask.actor, message_id)
 
     @routes.patch(
         "/messages/<message_id>",
@@ -268,7 +270,7 @@ def blueprint(edge: Edge) -> Blueprint:
     )
     async def edit_message(ask: Ask, message_id: MessageId) -> Message:
         """Give a message another text, within its author's window. The old text is kept as a revision."""
-        return await messages.edit(
+        return await editing.edit(
             ports,
             ask.actor,
             message_id,
@@ -285,14 +287,14 @@ def blueprint(edge: Edge) -> Blueprint:
     )
     async def delete_message(ask: Ask, message_id: MessageId) -> Message:
         """Take a message back. Its text is gone; that there was one remains."""
-        return await messages.delete(ports, ask.actor, message_id, expect_changed_seq=ask.expected_version)
+        return await editing.delete(ports, ask.actor, message_id, expect_changed_seq=ask.expected_version)
 
     @routes.get("/messages/<message_id>/revisions", Items[Revision], query=Listed, refuses=[Forbidden])
     async def list_revisions(ask: Ask, message_id: MessageId) -> Items[Revision]:
         """The texts a message had before, oldest first, for its author, moderators and staff."""
         query: Listed = ask.query
         after = read_cursor(query.cursor, int)
-        found = await messages.revisions(
+        found = await editing.revisions(
             ports, ask.actor, message_id, limit=query.limit + 1, after=0 if after is None else after[0]
         )
         page = found[: query.limit]
@@ -317,7 +319,7 @@ def blueprint(edge: Edge) -> Blueprint:
     @routes.get("/messages/<message_id>/thread", Thread, query=ThreadQuery)
     async def get_thread(ask: Ask, message_id: MessageId) -> Thread:
         """A thread: its root, and its answers, oldest first."""
-        root, answers, more = await messages.thread(
+        root, answers, more = await transcript.thread(
             ports, ask.actor, message_id, after=ask.query.after, limit=ask.query.limit
         )
         return Thread(root, answers, more)
@@ -327,7 +329,7 @@ def blueprint(edge: Edge) -> Blueprint:
         """Everybody who reacted, oldest first; a message itself names the first twenty per emoji."""
         query: Listed = ask.query
         after = read_cursor(query.cursor, int, UserId, str)
-        found = await messages.reactors(ports, ask.actor, message_id, limit=query.limit + 1, after=after)
+        found = await reactions.reactors(ports, ask.actor, message_id, limit=query.limit + 1, after=after)
         page = found[: query.limit]
         last = page[-1] if len(found) > len(page) else None
         return Items(page, None if last is None else cursor(to_us(last.at), last.user.id, last.emoji))
@@ -338,22 +340,22 @@ def blueprint(edge: Edge) -> Blueprint:
     @routes.put(reaction, Message, refuses=not_reacted)
     async def react(ask: Ask, message_id: MessageId, emoji: str) -> Message:
         """Put a reaction under a message: one emoji, or a short name like ``:party:``."""
-        return await messages.react(ports, ask.actor, message_id, emoji, on=True)
+        return await reactions.react(ports, ask.actor, message_id, emoji, on=True)
 
     @routes.delete(reaction, Message, refuses=not_reacted)
     async def unreact(ask: Ask, message_id: MessageId, emoji: str) -> Message:
         """Take one's reaction back."""
-        return await messages.react(ports, ask.actor, message_id, emoji, on=False)
+        return await reactions.react(ports, ask.actor, message_id, emoji, on=False)
 
     @routes.put("/messages/<message_id>/pin", Message, refuses=[Forbidden, MessageDeleted])
     async def pin(ask: Ask, message_id: MessageId) -> Message:
         """Pin a message for everybody in its room."""
-        return await messages.pin(ports, ask.actor, message_id, on=True)
+        return await pins.pin(ports, ask.actor, message_id, on=True)
 
     @routes.delete("/messages/<message_id>/pin", Message, refuses=[Forbidden, MessageDeleted])
     async def unpin(ask: Ask, message_id: MessageId) -> Message:
         """Take a pin away."""
-        return await messages.pin(ports, ask.actor, message_id, on=False)
+        return await pins.pin(ports, ask.actor, message_id, on=False)
 
     return routes.blueprint
 
