@@ -182,6 +182,7 @@ class Jobs:
             spoken.setdefault(tenant, []).append(room)
         for tenant, rooms_ in spoken.items():
             self._edge.hub.cases_moved(tenant, rooms_)
+            self._edge.hub.bot_rooms_moved(tenant)
 
     async def cases(self) -> None:
         """The next step for cases whose deadline has passed, and a person where a bot's turn was given up."""

@@ -312,6 +312,25 @@ async def test_an_agent_elsewhere_sees_in_the_list_what_is_said_here(house: Hous
         await d.find(said("Are you there?"))
 
 
+async def test_an_agent_elsewhere_learns_that_the_bot_has_a_new_conversation(house: House) -> None:
+    """Over Redis, and without it."""
+    ada = at(house.there, await house.here.agent("Ada"))
+
+    async def listed() -> list[str]:
+        found = (await ada.get("/support/conversations", params={"owner": "bot", "limit": 100})).json()
+        return [item["room"] for item in found["items"]]
+
+    async with ada.line() as d:
+        for away in (False, True):
+            if away:
+                house.valkey.stop()
+                await house.apart()
+            heard = len(d.frames)
+            room = await (await house.here.visitor()).conversation()
+            await d.find(lambda f: f["type"] == "conversations" and f["bot"] > 0, after=heard)
+            assert room in await listed()
+
+
 async def test_of_six_agents_on_two_instances_one_wins_a_case(house: House) -> None:
     agents = [await house.here.agent(f"Agent {n}") for n in range(6)]
     for _ in range(3):

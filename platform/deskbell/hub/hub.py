@@ -11,7 +11,8 @@ import structlog
 
 from deskbell.clock import Clock
 from deskbell.errors import DeskbellError, NotFound
-from deskbell.hub import case_news, fan_out, inboxes, viewers
+from deskbell.hub import bot_rooms, case_news, fan_out, inboxes, viewers
+from deskbell.hub.bot_rooms import BotRooms
 from deskbell.hub.case_news import CaseNews
 from deskbell.hub.connection import Connection, Stream, Subscription
 from deskbell.hub.ground import Ground
@@ -70,6 +71,7 @@ class Hub:
         self._passing = Passing(self._ground)
         self._viewers = Viewers(self._ground)
         self._case_news = CaseNews(self._ground, targets or Targets())
+        self._bot_rooms = BotRooms(self._ground)
         self._streams = Streams(self._ground, self._look_again, self._healed)
         self._staff: dict[TenantId, dict[ConnectionId, Connection]] = {}
         self._connections: dict[ConnectionId, Connection] = {}
@@ -102,6 +104,7 @@ class Hub:
             asyncio.create_task(self._every(TIPS_EVERY_S, self._streams.tell_tips), name="hub-tips"),
             asyncio.create_task(self._every(inboxes.INBOX_EVERY_S, self._inboxes.tell), name="hub-inbox"),
             asyncio.create_task(self._every(case_news.GATHER_S, self._tell_case_news), name="hub-case-news"),
+            asyncio.create_task(self._every(bot_rooms.GATHER_S, self._tell_bot_rooms), name="hub-bot-rooms"),
             asyncio.create_task(self._every(viewers.RENEW_EVERY_S, self._viewers.renew), name="hub-viewers"),
         ]
 
@@ -182,6 +185,7 @@ class Hub:
         if not staff:
             del self._staff[tenant]
             self._case_news.forget(tenant)
+            self._bot_rooms.forget(tenant)
             self._ground.interest(tenant, "staff", "", False)
 
     def remove(self, connection: Connection) -> None:
@@ -316,6 +320,12 @@ class Hub:
         if event.kind == "wrote":
             self.cases_moved(event.tenant, [wrote_in(event)])
             return
+        if event.kind == "conversations":
+            self.bot_rooms_moved(event.tenant)
+            return
+        self._tell_staff(event)
+
+    def _tell_staff(self, event: Event) -> None:
         staff = self._staff.get(event.tenant)
         if staff:
             frame = self._ground.prepare(event.frame)
@@ -328,9 +338,18 @@ class Hub:
         if tenant in self._staff:
             self._case_news.moved(tenant, rooms)
 
+    def bot_rooms_moved(self, tenant: TenantId) -> None:
+        """Have agents told to look again which conversations the bot has, where any listen here."""
+        if tenant in self._staff:
+            self._bot_rooms.moved(tenant)
+
     async def _tell_case_news(self) -> None:
         for event in await self._case_news.news():
-            self._to_staff(event)
+            self._tell_staff(event)
+
+    async def _tell_bot_rooms(self) -> None:
+        for event in await self._bot_rooms.news():
+            self._tell_staff(event)
 
     def _place_changed(self, event: Event) -> None:
         participant = _participant_frame.decode(event.frame).participant

@@ -31,7 +31,7 @@ from deskbell.store import database, messages, traces
 from deskbell.store.change import INSERT_MESSAGE, message_row
 from deskbell.store.posting import Ground, NewMessage, Outcome, Posted
 from deskbell.wire import frames
-from deskbell.wire.events import Event, wrote
+from deskbell.wire.events import Event, bot_rooms_moved, wrote
 
 SYSTEM_KINDS = ("system",)
 
@@ -323,6 +323,8 @@ class BatchWriter:
             for room_id, room in moved
             if room.spoken and (room.has_case or room.backstage_of is not None)
         ]
+        talking = dict.fromkeys(room.tenant for _, room in moved if room.spoken and room.owner_kind == "bot")
+        self.written.events += [bot_rooms_moved(tenant) for tenant in talking]
         if self._traces:
             await tx.insert_many("traces", traces.COLUMNS, self._traces)
         if self._outbox:

@@ -42,13 +42,14 @@ async def line(db: Queries, tenant: TenantId) -> tuple[int, int | None]:
     return (0, None) if row is None else (row["many"], row["since"])
 
 
-async def with_bot(db: Queries, tenant: TenantId) -> int:
-    """How many open conversations the bot has."""
+async def with_bot(db: Queries, tenant: TenantId, *, most: int = MOST) -> int:
+    """How many open conversations the bot has, counted to ``most``."""
     return int(
         await db.fetchval(
-            "SELECT count(*) FROM rooms WHERE tenant_id = $1 AND customer IS NOT NULL AND closed_at IS NULL"
-            " AND owner_kind = 'bot'",
+            "SELECT count(*) FROM (SELECT 1 FROM rooms WHERE tenant_id = $1 AND customer IS NOT NULL"
+            " AND closed_at IS NULL AND owner_kind = 'bot' LIMIT $2) AS open",
             tenant,
+            most,
         )
     )
 

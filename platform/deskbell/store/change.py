@@ -24,7 +24,7 @@ from deskbell.model.records import Case, Channel, Membership, Message, PublicUse
 from deskbell.store import audit, case_entries, cases, messages, rows
 from deskbell.store.database import Transaction
 from deskbell.wire import frames
-from deskbell.wire.events import Event, wrote
+from deskbell.wire.events import Event, bot_rooms_moved, wrote
 
 INSERT_MESSAGE = {
     "tenant_id": "uuid",
@@ -103,6 +103,8 @@ class Change:
         self._acts: list[audit.Act] = []
         # Rooms in which something said before is said no more: it must go wherever it is shown.
         self._taken_back: set[RoomId] = set()
+        # The bot has, or had until now, a room that is new, changes hands or ends here.
+        self._bot_rooms_moved = False
 
     @classmethod
     async def begin(
@@ -218,6 +220,7 @@ class Change:
         )
         self._moved.add(room.id)
         self._states[room.id] = 1
+        self._bot_rooms_moved |= room.owner_kind == "bot"
         return True
 
     def put_room(self, room: Room) -> Room:
@@ -228,6 +231,7 @@ class Change:
         before = self.room(room.id)
         if replace(room, seq=before.seq, changed_seq=before.changed_seq) == before:
             return before
+        self._bot_rooms_moved |= "bot" in (before.owner_kind, room.owner_kind)
         if room.id in self._states:
             # Several changes of the state in one commit are one change: they share its number.
             self.rooms[room.id] = replace(room, seq=before.seq, changed_seq=before.changed_seq)
@@ -486,6 +490,9 @@ class Change:
             elif room.owner_kind and (room.case_id is not None or room_id in self._taken_back):
                 moved[room_id] = None
         self._events += [wrote(self.tenant, room_id) for room_id in moved if room_id not in told]
+        spoken = self._active | self._taken_back
+        if self._bot_rooms_moved or any(self.rooms[room_id].owner_kind == "bot" for room_id in spoken):
+            self._events.append(bot_rooms_moved(self.tenant))
 
     def events(self) -> Sequence[Event]:
         """What to announce, each room's in the order of ``seq``."""

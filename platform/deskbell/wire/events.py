@@ -7,6 +7,7 @@ from typing import Literal
 import msgspec
 
 from deskbell.ids import RoomId, TenantId
+from deskbell.wire import frames
 
 Topic = Literal["room", "user", "staff"]
 
@@ -52,6 +53,14 @@ def wrote(tenant: TenantId, room: RoomId) -> Event:
     What agents are then told of its case each hub looks up, where agents listen; so it costs the sender nothing.
     """
     return Event(tenant, "staff", "", "wrote", 0, _encoder.encode(Wrote(room)))
+
+
+def bot_rooms_moved(tenant: TenantId) -> Event:
+    """To the hubs: somewhere in the support rooms that the bot has, or had until now, something moved.
+
+    In which is not said, so that one batch of messages is one such event for each tenant.
+    """
+    return Event(tenant, "staff", "", "conversations", 0, frames.encode(frames.ConversationsFrame()))
 
 
 def wrote_in(event: Event) -> RoomId:

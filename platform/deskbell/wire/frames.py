@@ -176,6 +176,12 @@ class OwnCaseFrame(Frame, frozen=True, tag="case", omit_defaults=True):
     wait: tuple[int, int] | None = None
 
 
+class ConversationsFrame(Frame, frozen=True, tag="conversations", omit_defaults=True):
+    """For agents: in conversations that the bot has, something moved. ``bot``: how many those are, counted to 1,000."""
+
+    bot: int | None = None
+
+
 class DraftFrame(Frame, frozen=True, tag="draft"):
     """For its author's other sockets: what they have begun to write in a room; null: it is over."""
 
@@ -226,8 +232,8 @@ class Pong(Reply, frozen=True, tag="pong"):
 
 FRAMES: tuple[type[Frame], ...] = (
     Welcome, Subscribed, Changes, MessageFrame, ParticipantFrame, RoomFrame, Skip, Ack, Ok, HistoryFrame,
-    ErrorFrame, TypingFrame, Viewing, Receipt, Presence, Delta, CaseFrame, OwnCaseFrame, DraftFrame, Inbox, Tips, Reset,
-    Notice, Drain, Ping, Pong,
+    ErrorFrame, TypingFrame, Viewing, Receipt, Presence, Delta, CaseFrame, OwnCaseFrame, ConversationsFrame, DraftFrame,
+    Inbox, Tips, Reset, Notice, Drain, Ping, Pong,
 )  # fmt: skip
 
 _encoder = msgspec.json.Encoder()

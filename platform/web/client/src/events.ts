@@ -5,7 +5,7 @@
  */
 
 import type { DeskbellError } from "./errors.ts";
-import type { Ack, CaseEntry, DraftFrame, Limits, Message, Notice, OwnCaseFrame, Participant, Presence, PublicUser, RoomState, Viewing } from "./generated.ts";
+import type { Ack, CaseEntry, ConversationsFrame, DraftFrame, Limits, Message, Notice, OwnCaseFrame, Participant, Presence, PublicUser, RoomState, Viewing } from "./generated.ts";
 import type { InboxEntry } from "./inbox.ts";
 
 export interface Events {
@@ -40,6 +40,8 @@ export interface Events {
   read: { room: string; user: string; readSeq: number; deliveredSeq: number };
   presence: Presence;
   case: { case: CaseEntry };
+  /** For agents: something moved in the conversations the bot has; `bot`: how many they are, counted to 1,000. */
+  conversations: ConversationsFrame;
   /** For visitors: how their own case stands. */
   ownCase: OwnCaseFrame;
   inbox: { room: string; entry: InboxEntry | undefined };

@@ -70,6 +70,9 @@ export function hear(frame: ServerFrame, { following, requests, post, inbox, tel
     case "viewing":
       tell({ name: "viewing", event: frame });
       break;
+    case "conversations":
+      tell({ name: "conversations", event: frame });
+      break;
     case "draft":
       tell({ name: "draft", event: frame });
       break;

@@ -177,8 +177,11 @@ export class Desk {
       every(1_000, () => {
         this.now.value = Date.now() + this.#aheadMs;
       }),
+      client.on("conversations", (frame) => {
+        this.conversations.moved(frame);
+      }),
+      this.conversations.follow(computed(() => place.value.screen === "inbox" && place.value.list === "bot" && this.online.value === "live")),
       every(OFTEN_ENOUGH_MS, () => {
-        void this.conversations.load();
         this.#people.soon();
       }),
     );
@@ -195,7 +198,7 @@ export class Desk {
     void this.readMentions();
     void this.#readDrafts();
     void this.#set(this.availability, "/agents/me/availability");
-    void this.conversations.load();
+    this.conversations.load();
     this.#counts.soon();
     this.#people.soon();
     try {

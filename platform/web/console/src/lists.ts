@@ -48,7 +48,7 @@ export class Lists {
 
   count(list: ListName): number | undefined {
     const { counts, store, conversations, mentions } = this.#known;
-    if (list === "bot") return conversations.items.value.length;
+    if (list === "bot") return conversations.count.value;
     if (list === "mentions") return mentions.value?.filter((mention) => !mention.read).length;
     const filter = this.filterOf(list);
     if (store.complete.value && filter.view !== "resolved") return this.#cases(filter).length;

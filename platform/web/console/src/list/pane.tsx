@@ -27,7 +27,6 @@ export function ListPane({ list }: { list: ListName }): JSX.Element {
   const rows = desk.lists(list).value;
   useEffect(() => pickNone, [list]);
   useEffect(() => {
-    if (list === "bot") void desk.conversations.load();
     if (list === "mentions") void desk.readMentions();
   }, [desk, list]);
   const filter = { ...desk.filterOf(list), ...narrowed.value };
