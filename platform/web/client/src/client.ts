@@ -75,7 +75,7 @@ export class Client {
     };
     this.#following = new Following(speaker, this.#around);
     this.#requests = new Requests(speaker);
-    this.#post = new Post(speaker, new Outbox(shelf), this.#tabs, this.#around);
+    this.#post = new Post(speaker, new Outbox(shelf), this.#tabs, this.#around, this.#following);
     this.inbox = new Inbox((path) => this.rest("GET", path), speaker.tell);
     this.#hearers = {
       following: this.#following,
@@ -192,7 +192,7 @@ export class Client {
     return this.#post.put(JSON.parse(letter) as Letter);
   }
 
-  /** Messages in the outbox, oldest first: to be shown as *sending*. */
+  /** Messages that no followed room has told yet, oldest first: to be shown as *sending*. */
   unsent(room?: string): Letter[] {
     return this.#post.unsent(room);
   }

@@ -49,6 +49,12 @@ export class Following {
     return waiting.promise;
   }
 
+  /** Whether nobody waits for this number of the room any more: it was told, or the room is not followed. */
+  told(room: string, seq: number): boolean {
+    const view = this.rooms.get(room);
+    return !view || view.settled >= seq;
+  }
+
   /** Follow a room no more, and forget it. */
   drop(room: string, error = new DeskbellError("not_found", "The room is no longer followed.")): void {
     this.rooms.delete(room);

@@ -5,11 +5,14 @@
  * Of several tabs the owner of the outbox sends for all, so that messages leave in one order. A tab whose message
  * stays unanswered (the owner may be frozen by its browser) sends it itself: that is safe, and only the order
  * between tabs is lost.
+ *
+ * Of a room that is followed, a message that was committed counts as unsent until the room has told it: whoever shows
+ * what is unsent below what is stored shows it all the time.
  */
 
 import { askedMs, backoffMs } from "./backoff.ts";
 import { DeskbellError } from "./errors.ts";
-import type { Speaker } from "./following.ts";
+import type { Following, Speaker } from "./following.ts";
 import type { Ack } from "./generated.ts";
 import { letterKey, type Letter, type Outbox } from "./outbox.ts";
 import { promised, type Promised } from "./promised.ts";
@@ -42,15 +45,18 @@ export class Post {
   readonly #outbox: Outbox;
   readonly #tabs: Tabs;
   readonly #around: Surroundings;
+  readonly #following: Following;
+  readonly #committed = new Map<string, { letter: Letter; seq: number }>(); // and perhaps not told by their rooms
   readonly #sendings = new Map<string, Sending>(); // what this tab sends, by letter
   readonly #promises = new Map<string, Promised<Ack>>(); // what this page waits for
   readonly #pauses = new Map<string, () => void>(); // rooms to which nothing goes for a while
 
-  constructor(speaker: Speaker, outbox: Outbox, tabs: Tabs, around: Surroundings) {
+  constructor(speaker: Speaker, outbox: Outbox, tabs: Tabs, around: Surroundings, following: Following) {
     this.#speaker = speaker;
     this.#outbox = outbox;
     this.#tabs = tabs;
     this.#around = around;
+    this.#following = following;
     tabs.onNote((note) => {
       this.#noted(note as Note);
     });
@@ -78,10 +84,11 @@ export class Post {
     return done.promise;
   }
 
-  /** What has no reply yet, oldest first, whichever tab put it out. */
+  /** What has no reply yet, or was not told by its room since, oldest first, whichever tab put it out. */
   unsent(room?: string): Letter[] {
     this.#outbox.reload();
-    return this.#outbox.all(room);
+    const committed = this.#untold().filter((letter) => room === undefined || letter.room === room);
+    return [...committed, ...this.#outbox.all(room)];
   }
 
   /** Take a message back that was perhaps not sent yet. */
@@ -103,6 +110,7 @@ export class Post {
     for (const done of this.#promises.values()) done.reject(error);
     this.#promises.clear();
     this.#sendings.clear();
+    this.#committed.clear();
   }
 
   /** Take an `ack`; whether it answered a message. */
@@ -127,6 +135,14 @@ export class Post {
     const { code, message, details } = error;
     this.#tabs.say({ kind: "refused", room, clientId, content, error: { code, message, details } } satisfies Note);
     return true;
+  }
+
+  /** What was committed and its room has not told; the others are forgotten. */
+  #untold(): Letter[] {
+    for (const [key, { letter, seq }] of this.#committed) {
+      if (this.#following.told(letter.room, seq)) this.#committed.delete(key);
+    }
+    return [...this.#committed.values()].map(({ letter }) => letter);
   }
 
   #by(ref: unknown): Sending | undefined {
@@ -170,6 +186,9 @@ export class Post {
   }
 
   #sent(room: string, clientId: string, ack: Ack): void {
+    const letter = this.#outbox.get(room, clientId);
+    if (letter && typeof ack.seq === "number") this.#committed.set(letterKey(room, clientId), { letter, seq: ack.seq });
+    this.#untold();
     const done = this.#taken(room, clientId);
     this.#speaker.tell({ name: "sent", event: { room, clientId, ack } });
     done?.resolve(ack);

@@ -30,10 +30,11 @@ export class RoomView {
   readonly reads = new Map<string, [read: number, delivered: number]>();
   ownCase: OwnCaseFrame | undefined;
   live = false;
+  /** Everything up to it has been told: a message born above it is new, even when a later page brings it. */
+  settled = 0;
 
   readonly #moment: Moment;
   #highest = 0; // the greatest number heard of since the last request
-  #settled = 0; // a message born above it is new, even when a later page brings it
   readonly #told = new Set<number>(); // births above `settled` that were told, or are about to be
   // New messages found while catching up, by id. Pages are in the order of changes: one that was written early and
   // edited late comes late. So they are told together, in the order of their births, when the room is live.
@@ -85,7 +86,7 @@ export class RoomView {
   reset(): void {
     if (this.position !== undefined && !this.#loading) {
       const known = [...this.messages.keys()].filter((id) => !this.#held.has(id));
-      this.#before = { settled: this.#settled, known: new Set(known) };
+      this.#before = { settled: this.settled, known: new Set(known) };
     }
     this.live = false;
     this.epoch = this.position = undefined;
@@ -251,7 +252,7 @@ export class RoomView {
 
   /** Everything up to the position has been told. */
   #settle(): void {
-    this.#settled = this.position ?? 0;
+    this.settled = this.position ?? 0;
     this.#told.clear();
   }
 
@@ -261,7 +262,7 @@ export class RoomView {
     if (before && before.changed_seq >= message.changed_seq) return undefined;
     this.messages.set(message.id, message);
     this.#moment.stored(message);
-    if (!before && message.seq > this.#settled && !this.#told.has(message.seq)) {
+    if (!before && message.seq > this.settled && !this.#told.has(message.seq)) {
       this.#told.add(message.seq);
       if (this.live) return { name: "message", event: { room: this.id, message } };
       if (!this.#loading) this.#held.add(message.id);

@@ -234,6 +234,29 @@ describe("sending", () => {
     expect(client.unsent().map((letter) => letter.content)).toEqual(["two"]);
   });
 
+  test("what was committed counts as unsent until its room has told it, in whichever order ack and message come", async () => {
+    const [client, far] = await connected();
+    void client.subscribe(ROOM);
+    far.says(subscribed(0, [], { ref: Number(far.last("subscribe")["ref"]) }));
+    const shown = (): string[] => [...(client.rooms.get(ROOM)?.ordered() ?? []), ...client.unsent(ROOM)].map(({ content }) => content);
+    const ack = (seq: number): void => {
+      far.says({ type: "ack", ref: Number(far.last("send")["ref"]), room: ROOM, id: `m-${seq}`, client_id: `c-${seq}`, seq });
+      expect(shown()).toHaveLength(seq);
+    };
+    void client.sendMessage(ROOM, "text 1", { clientId: "c-1" });
+    ack(1);
+    far.says(frame(message(1)));
+    expect([shown(), client.unsent()]).toEqual([["text 1"], []]);
+    void client.sendMessage(ROOM, "text 2", { clientId: "c-2" });
+    far.says(frame(message(2)));
+    ack(2);
+    expect([shown(), client.unsent()]).toEqual([["text 1", "text 2"], []]);
+
+    void client.sendMessage("r-2", "nobody follows this", { clientId: "c-3" });
+    far.says({ type: "ack", ref: Number(far.last("send")["ref"]), room: "r-2", id: "m-3", client_id: "c-3", seq: 9 });
+    expect(client.unsent()).toEqual([]);
+  });
+
   test("a tab whose message the owner of the outbox does not send sends it itself", async () => {
     const notes: unknown[] = [];
     const sole = new SoleTab();

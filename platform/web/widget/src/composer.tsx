@@ -56,7 +56,8 @@ export function Composer({ talk }: { talk: Talk }): JSX.Element {
     try {
       // Without a conversation there is no outbox yet: the text stays here until there is one.
       if (session.room.value === undefined) await session.begin();
-      text.value = "";
+      // Meanwhile one may have written on.
+      text.value = text.value.replace(content, "").trim();
       await talk.send(content);
     } catch {
       talk.outgoing.note.value = { is: "refused", why: { code: "" } };

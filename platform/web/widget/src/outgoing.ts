@@ -3,7 +3,7 @@
  * is in the composer, in the outbox, or here, until it is stored or its writer throws it away, also over a reload.
  */
 
-import { type Signal, signal } from "@preact/signals";
+import { batch, type Signal, signal } from "@preact/signals";
 import type { DeskbellError, Message } from "@deskbell/client";
 import type { Unsent } from "@deskbell/ui/timeline.ts";
 import { Aside } from "./aside.ts";
@@ -23,10 +23,13 @@ export class Outgoing {
   readonly note: Signal<Note | undefined> = signal();
   readonly #session: Session;
   readonly #aside: Aside;
+  readonly #stored: Signal<number>;
   readonly #delayed = new Set<string>();
 
-  constructor(session: Session) {
+  /** `stored` is told when stored messages may have changed: what is not sent and what is are drawn in one go. */
+  constructor(session: Session, stored: Signal<number>) {
     this.#session = session;
+    this.#stored = stored;
     this.#aside = new Aside(session.keep);
     const { client } = session;
     client.on("delayed", ({ clientId, error }) => {
@@ -78,15 +81,14 @@ export class Outgoing {
 
   recount(): void {
     const room = this.#session.room.peek();
-    if (room === undefined) {
-      this.unsent.value = [];
-      return;
-    }
-    const letters = this.#session.client.unsent(room).map((letter): Unsent => {
+    const letters = room === undefined ? [] : this.#session.client.unsent(room).map((letter): Unsent => {
       const state = this.#delayed.has(letter.client_id) ? "delayed" : "sending";
       return { clientId: letter.client_id, content: letter.content, state, replyTo: letter.reply_to ?? undefined };
     });
-    this.unsent.value = [...this.#aside.of(room), ...letters];
+    batch(() => {
+      this.#stored.value++;
+      this.unsent.value = room === undefined ? [] : [...this.#aside.of(room), ...letters];
+    });
   }
 
   /** Do something to a message; whether it was done. A refusal is said above the composer. */

@@ -63,7 +63,7 @@ export class Session {
   readonly trouble: Signal<string | undefined> = signal();
   /** The longest text the server takes; as it says at the welcome. */
   readonly maxBytes: Signal<number> = signal(16_384);
-  /** What is written and not sent; it outlives the page. */
+  /** What is written in this conversation, or before there is one, and not sent; it outlives the page. */
   readonly draft: Signal<string>;
   readonly owner: ReadonlySignal<OwnerKind>;
   /** The person who answers, where one does. */
@@ -91,7 +91,7 @@ export class Session {
     this.shown = shown;
     this.desk = desk;
     this.keep = keep;
-    this.draft = signal(keep.get("draft") ?? "");
+    this.draft = signal(keep.get("draft/") ?? "");
     this.owner = computed(() => {
       const view = this.watched();
       return ownerOf(view?.state, view?.messages.values() ?? [], this.ownCase.value);
@@ -105,8 +105,9 @@ export class Session {
     });
     this.#stops.push(
       effect(() => {
-        if (this.draft.value) keep.set("draft", this.draft.value);
-        else keep.remove("draft");
+        const key = `draft/${this.room.peek() ?? ""}`;
+        if (this.draft.value) keep.set(key, this.draft.value);
+        else keep.remove(key);
       }),
     );
     this.#listen();
@@ -197,12 +198,17 @@ export class Session {
     if (told?.status !== undefined && told.room === room) this.ownCase.value = told as OwnCase;
   }
 
-  async #enter(id: string): Promise<void> {
+  /** Show this conversation. Where what was there before `goesOn` in it, so does what was being written. */
+  async #enter(id: string, goesOn = this.room.peek() === undefined): Promise<void> {
     const before = this.room.peek();
     if (before !== undefined && before !== id) void this.client.unsubscribe(before).catch(() => undefined);
     const view = await this.client.subscribe(id);
     batch(() => {
+      const kept = this.keep.get(`draft/${id}`) ?? "";
+      const begun = goesOn ? this.draft.peek() : "";
+      this.keep.remove(`draft/${before ?? ""}`);
       this.room.value = id;
+      this.draft.value = kept && begun ? `${kept}\n${begun}` : kept || begun;
       this.view.value = view;
       this.ownCase.value = view.ownCase;
       this.beat.value++;
@@ -257,7 +263,7 @@ export class Session {
     });
     on("room", ({ room, state }) => {
       // Two conversations have been made one.
-      if (room === this.room.peek() && state.redirect_to !== null) void this.#enter(state.redirect_to).catch(() => undefined);
+      if (room === this.room.peek() && state.redirect_to !== null) void this.#enter(state.redirect_to, true).catch(() => undefined);
     });
     on("lost", ({ room }) => {
       if (room === this.room.peek()) batch(() => {

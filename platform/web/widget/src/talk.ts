@@ -57,7 +57,7 @@ export class Talk {
   constructor(session: Session) {
     this.session = session;
     speakAs(session.texts);
-    this.outgoing = new Outgoing(session);
+    this.outgoing = new Outgoing(session, this.#stored);
     this.attention = new Attention(session, this.list, this.#stored);
     this.herald = new Herald(session);
     let before: readonly Row[] = [];
@@ -222,7 +222,7 @@ export class Talk {
     here(["typing", "message"], told(this.#typing));
     here(["loaded"], () => {
       this.#more = true;
-      this.#stored.value++;
+      this.outgoing.recount();
     });
     here(["message"], ({ message }) => {
       this.#born.push(message);

@@ -1,14 +1,12 @@
 /**
  * What an agent has said and nobody has stored yet: on its way, with a reviewer, or refused. It is one list for all
  * conversations, so that a refusal is still there when one comes back to the room it belongs to. What is on its way
- * is kept by the client's outbox; what was refused is kept here until its author decides.
+ * is kept by the client, until the room has told it; what was refused is kept here until its author decides.
  */
 
 import { signal } from "@preact/signals";
 import type { Ack, Client, DeskbellError, Letter, Message, SendFields } from "@deskbell/client";
 import type { Waiting } from "./rows.ts";
-
-const FLOWN_KEPT = 50;
 
 export class Outgoing {
   /** Moves whenever a list may be another one. */
@@ -16,7 +14,6 @@ export class Outgoing {
   readonly #client: Client;
   readonly #refused = new Map<string, Waiting>();
   readonly #held = new Map<string, Waiting>();
-  readonly #flown = new Map<string, Waiting>(); // committed; shown until the room's own frame brings the message
   readonly #letters = new Map<string, Letter>(); // with all their fields, of this page
   readonly #order = new Map<string, number>(); // as they were written, by client id
   readonly #notes = new Set<string>(); // rooms that are backstage
@@ -24,8 +21,10 @@ export class Outgoing {
 
   constructor(client: Client) {
     this.#client = client;
-    client.on("sent", ({ room, clientId, ack }) => {
-      this.#sent(room, clientId, ack);
+    client.on("sent", ({ clientId, ack }) => {
+      const letter = this.#letters.get(clientId);
+      if (letter && ack.held) this.#held.set(clientId, this.#waiting(letter, "held"));
+      this.#move();
     });
     client.on("notSent", ({ room, clientId, content, error }) => {
       const letter = this.#letters.get(clientId) ?? { type: "send", room, client_id: clientId, content };
@@ -43,7 +42,7 @@ export class Outgoing {
   of(room: string): Waiting[] {
     const here = (waiting: Waiting): boolean => waiting.letter.room === room;
     const sending = this.#client.unsent(room).map((letter) => this.#waiting(letter, "sending"));
-    const all = [...this.#flown.values(), ...sending, ...this.#held.values(), ...this.#refused.values()].filter(here);
+    const all = [...sending, ...this.#held.values(), ...this.#refused.values()].filter(here);
     return all.sort((one, other) => this.#written(one.letter) - this.#written(other.letter));
   }
 
@@ -81,24 +80,11 @@ export class Outgoing {
   born(messages: readonly Message[]): void {
     let moved = false;
     for (const { client_id: id } of messages) {
-      moved = this.#flown.delete(id) || this.#held.delete(id) || moved;
+      moved = this.#held.delete(id) || moved;
       this.#letters.delete(id);
       this.#order.delete(id);
     }
     if (moved) this.#move();
-  }
-
-  #sent(room: string, clientId: string, ack: Ack): void {
-    const letter = this.#letters.get(clientId);
-    if (letter && ack.held) this.#held.set(clientId, this.#waiting(letter, "held"));
-    else if (letter && !ack.duplicate) this.#flown.set(clientId, this.#waiting(letter, "sending"));
-    for (const oldest of this.#flown.keys()) {
-      if (this.#flown.size <= FLOWN_KEPT) break;
-      this.#flown.delete(oldest);
-    }
-    const there = [...(this.#client.rooms.get(room)?.messages.values() ?? [])].some((message) => message.client_id === clientId);
-    if (there) this.#flown.delete(clientId);
-    this.#move();
   }
 
   #written({ client_id: id }: Letter): number {
