@@ -17,7 +17,7 @@ from tortoise import fields
 from tortoise.models import Model
 
 from deskbell.ids import new_id
-from deskbell.store import postgres_backend, sqlite_backend
+from deskbell.store import postgres_backend, pulse, sqlite_backend
 from deskbell.store.database import (
     Database,
     OutcomeUnknown,
@@ -849,6 +849,69 @@ async def test_the_pool_heals_when_postgresql_comes_back(
             await Thing.create(id=new_id(), tenant_id=TENANT)
         assert await count(db) == 41
     finally:
+        await db.close()
+
+
+async def test_a_slow_statement_is_no_silent_server(empty_postgres_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While it runs the server is asked whether it is there, more than once; it says so, and the statement goes on."""
+    monkeypatch.setattr(pulse, "QUIET_S", 0.2)
+    asked: list[str] = []
+    probe = pulse.Pulse._probe
+
+    async def noted(self: pulse.Pulse) -> Any:
+        asked.append(await probe(self))
+        return asked[-1]
+
+    monkeypatch.setattr(pulse.Pulse, "_probe", noted)
+    db = await Database.open(empty_postgres_url)
+    try:
+        assert await db.fetchval("SELECT 1 FROM pg_sleep(1.5)") == 1
+        assert len(asked) > 1 and set(asked) == {"answers"}
+    finally:
+        await db.close()
+
+
+async def test_an_idle_database_is_left_in_peace(empty_postgres_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody waits for anything, so nothing is asked on their behalf."""
+    monkeypatch.setattr(pulse, "QUIET_S", 0.05)
+    db = await Database.open(empty_postgres_url)
+    try:
+        await db.fetchval("SELECT 1")
+        monkeypatch.setattr(pulse.Pulse, "_probe", None)
+        watch = db._backend._pulse._watch  # type: ignore[union-attr]
+        assert watch is not None
+        await watch
+    finally:
+        await db.close()
+
+
+@pytest.mark.parametrize("writes", [False, True])
+async def test_what_a_silent_server_was_asked_is_given_up(
+    own_postgres_server: PostgresServer, monkeypatch: pytest.MonkeyPatch, writes: bool
+) -> None:
+    """A read was not answered; of a write nobody knows. A commit that was under way is not known either."""
+    monkeypatch.setattr(pulse, "QUIET_S", 0.3)
+    monkeypatch.setattr(pulse, "ANSWERS_WITHIN_S", 0.5)
+    url = own_postgres_server.create_database(f"silent_{writes}".lower())
+    db = await Database.open(url)
+    statement = "CREATE TABLE things (n bigint)" if writes else "SELECT 1"
+    try:
+        async with asyncio.timeout(8):
+            with pytest.raises(OutcomeUnknown if writes else StoreUnavailable):
+                await asyncio.to_thread(own_postgres_server.pause)
+                await db.execute(statement)
+            with pytest.raises(StoreUnavailable) as at_once:
+                await db.fetchval("SELECT 1")
+            assert at_once.value.why == "silent"
+        await asyncio.to_thread(own_postgres_server.resume)
+        async with asyncio.timeout(30):
+            while True:
+                with contextlib.suppress(StoreUnavailable):
+                    assert await db.fetchval("SELECT 2") == 2
+                    break
+                await asyncio.sleep(0.05)
+    finally:
+        await asyncio.to_thread(own_postgres_server.resume)
         await db.close()
 
 

@@ -158,6 +158,52 @@ async def test_a_pool_that_somebody_never_gives_back(postgres_url: str, monkeypa
         await through(desk, hangers_on(), "pool")
 
 
+# a server that answers nothing
+
+
+@asynccontextmanager
+async def standing_still(server: PostgresServer) -> AsyncIterator[None]:
+    """Stopped as by SIGSTOP: the system takes connections in its name, and nobody reads what they say."""
+    await asyncio.to_thread(server.pause)
+    try:
+        yield
+    finally:
+        await asyncio.to_thread(server.resume)
+
+
+async def test_a_database_that_keeps_its_connections_and_answers_nothing(own_postgres_server: PostgresServer) -> None:
+    url = own_postgres_server.create_database("deskbell")
+    async with Desk.open(url) as desk, asyncio.timeout(90):
+        await through(desk, standing_still(own_postgres_server), "silent", codes=frozenset({"unknown_outcome"}))
+
+
+async def test_whoever_asks_a_silent_database_is_told_long_before_a_statement_may_time_out(
+    own_postgres_server: PostgresServer,
+) -> None:
+    """The first within seconds, whatever they ask; from then on everybody at once, until it answers again."""
+    url = own_postgres_server.create_database("deskbell")
+    async with Desk.open(url) as desk, asyncio.timeout(90):
+        ana = await desk.member("Ana")
+        room = await ana.group(await desk.member("Tom"))
+        async with standing_still(own_postgres_server):
+            async with asyncio.timeout(9):  # a statement may take 10
+                asked = await asyncio.gather(
+                    ana.get("/rooms"),
+                    ana.get(f"/rooms/{room}/messages"),
+                    ana.post(f"/rooms/{room}/messages", {"content": "is anybody there?"}),
+                    ana.call("PATCH", f"/rooms/{room}", json={"name": "anybody"}),
+                    ana.get("/health/ready"),
+                )
+            assert [answer.status_code for answer in asked] == [503] * 5
+            assert {answer.json()["error"]["code"] for answer in asked} <= {"unavailable", "unknown_outcome"}
+            async with asyncio.timeout(1.5):  # it is known by now: nobody is made to wait
+                assert (await ana.get("/rooms")).status_code == 503
+                assert STORE_LACKS["silent"] in (await ana.get("/health/ready")).text
+        while (await ana.get("/rooms")).status_code != 200:
+            await asyncio.sleep(0.05)
+        assert (await ana.get("/health/ready")).status_code == 200
+
+
 # a full disk
 
 

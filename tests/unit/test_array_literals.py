@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from deskbell.store.postgres_backend import bound
+from deskbell.store.array_literals import bound
 
 ID = "0190aaaa-bbbb-7ccc-8ddd-eeeeffff0000"
 SQL = "SELECT * FROM unnest($1::uuid[], $2::bigint[], $3::text[]) AS k(a, b, c)"

@@ -12,15 +12,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from functools import lru_cache
+from functools import partial
 from typing import Any, TypeVar
 
 import asyncpg
 from tortoise.backends.asyncpg.client import AsyncpgDBClient
 
+from deskbell.store.array_literals import bound
 from deskbell.store.failures import (
     ConstraintKind,
     OutcomeUnknown,
@@ -32,6 +32,7 @@ from deskbell.store.failures import (
     StoreUnavailable,
 )
 from deskbell.store.orm import OrmClient
+from deskbell.store.pulse import Pulse
 from deskbell.store.sessions import Dialect, Row, checked_insert, see_through
 
 log = logging.getLogger(__name__)
@@ -94,48 +95,6 @@ def affected(status: str) -> int:
     return int(last) if last.isdigit() else 0
 
 
-_ARRAY = re.compile(r"\$(\d+)::(uuid|bigint)\[\]")
-_PLAIN_ITEMS = re.compile(r"[0-9a-fNUL,-]*")
-
-
-@lru_cache(1024)
-def _with_literals(sql: str) -> tuple[str, tuple[int, ...]]:
-    """``sql`` taking its arrays of ids and numbers as text, and which arguments those are."""
-    positions = tuple(sorted({int(number) - 1 for number, _ in _ARRAY.findall(sql)}))
-    return (_ARRAY.sub(r"$\1::text::\2[]", sql), positions) if positions else (sql, ())
-
-
-def _literal(items: object) -> str | None:
-    """An array's text form; None where a value is not plainly an id or a number."""
-    if not isinstance(items, list):
-        return None
-    try:
-        text = ",".join(items)
-    except TypeError:
-        text = ",".join(["NULL" if item is None else str(item) for item in items])
-    plain = _PLAIN_ITEMS.fullmatch(text) is not None and text.count(",") == max(len(items) - 1, 0)
-    return f"{{{text}}}" if plain else None
-
-
-def bound(sql: str, args: Sequence[object]) -> tuple[str, Sequence[object]]:
-    """A statement and its arguments as asyncpg encodes them fastest.
-
-    asyncpg encodes an array item by item, each through Python; a joined text costs a fraction of that
-    and PostgreSQL reads it as fast. Whatever does not look like an id or a number stays as it was,
-    and is refused by asyncpg.
-    """
-    text, positions = _with_literals(sql)
-    if not positions:
-        return sql, args
-    values = list(args)
-    for position in positions:
-        literal = _literal(values[position]) if position < len(values) else None
-        if literal is None:
-            return sql, args
-        values[position] = literal
-    return text, values
-
-
 async def prepare(con: Any) -> None:
     """Make a new connection exchange ids as text."""
     await con.set_type_codec("uuid", encoder=str, decoder=str, schema="pg_catalog", format="text")
@@ -162,6 +121,11 @@ def _gone(con: Any) -> bool:
         return True
 
 
+def _is_answer(error: BaseException) -> bool:
+    """Whether the server said it, rather than asyncpg on losing the connection."""
+    return isinstance(error, asyncpg.PostgresError) and not isinstance(error, asyncpg.PostgresConnectionError)
+
+
 def _drop(con: Any) -> None:
     if not _gone(con):
         con.terminate()
@@ -170,20 +134,31 @@ def _drop(con: Any) -> None:
 class PostgresSession:
     """One held connection."""
 
-    def __init__(self, con: Any, *, lost: type[StoreError], read_only: bool = False) -> None:
+    def __init__(self, con: Any, pulse: Pulse, *, lost: type[StoreError], read_only: bool = False) -> None:
         self._con = con
+        self._pulse = pulse
         self._lost = lost
         self._read_only = read_only
 
     async def _run(self, call: Callable[..., Awaitable[T]], *args: object) -> T:
+        answered = False
+        self._pulse.asks(self._con)
         try:
-            return await call(*args)
+            result = await call(*args)
+            answered = True
+            return result
         except Exception as error:
+            answered = _is_answer(error)
             if isinstance(error, asyncpg.InterfaceError) and _gone(self._con):
                 raise self._lost(str(error)) from error
             if isinstance(error, TimeoutError | asyncpg.InternalClientError):
                 _drop(self._con)  # it stopped answering: what it would say now belongs to nobody
-            raise translated(error, lost=self._lost, read_only=self._read_only) from error
+            failure = translated(error, lost=self._lost, read_only=self._read_only)
+            if self._pulse.silent and isinstance(failure, StoreUnavailable):
+                failure.why = "silent"
+            raise failure from error
+        finally:
+            self._pulse.was_asked(self._con, answered=answered)
 
     async def fetch(self, sql: str, args: Sequence[object]) -> Sequence[Row]:
         sql, args = bound(sql, args)
@@ -211,6 +186,9 @@ class PostgresSession:
     async def command(self, sql: str) -> None:
         await self._run(self._con.execute, sql)
 
+    async def end_implicit_transaction(self) -> None:
+        await self._run(partial(self._con.execute, timeout=ROLLBACK_TIMEOUT_S), "SELECT 1")
+
     async def incarnation(self) -> str:
         return await self._run(incarnation_of, self._con)
 
@@ -237,9 +215,10 @@ class PostgresBackend:
     dialect: Dialect = "postgresql"
     orm_engine = __name__
 
-    def __init__(self) -> None:
+    def __init__(self, url: str) -> None:
         self._pool: Any = None
         self._incarnation = ""
+        self._pulse = Pulse(url, _drop, self._replace_all)
 
     @classmethod
     async def open(
@@ -250,7 +229,7 @@ class PostgresBackend:
         Raises:
             StoreUnavailable: Nobody answers there, or lets us in.
         """
-        self = cls()
+        self = cls(url)
         try:
             self._pool = await asyncpg.create_pool(
                 url,
@@ -270,8 +249,9 @@ class PostgresBackend:
             )
             await self.read_incarnation()
         except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+            await see_through(self.close())
             raise StoreUnavailable(f"PostgreSQL cannot be reached: {error}") from error
-        except StoreError:
+        except BaseException:
             await see_through(self.close())
             raise
         return self
@@ -289,12 +269,21 @@ class PostgresBackend:
         async with self.once(writes=False) as session:
             self._incarnation = await session.incarnation()
 
+    async def _replace_all(self) -> None:
+        if self._pool is not None:
+            await self._pool.expire_connections()
+
     async def _acquire(self) -> Any:
         if self._pool is None:
             raise StoreUnavailable("the store is closed")
+        if self._pulse.silent:
+            raise StoreUnavailable("PostgreSQL answers nothing", why="silent")
         try:
-            return await self._pool.acquire(timeout=ACQUIRE_TIMEOUT_S)
+            async with self._pulse.waiting_for_a_connection(ACQUIRE_TIMEOUT_S):
+                return await self._pool.acquire()
         except TimeoutError as error:
+            if self._pulse.silent:
+                raise StoreUnavailable("PostgreSQL answers nothing", why="silent") from error
             busy = self._pool.get_idle_size() == 0 and self._pool.get_size() == self._pool.get_max_size()
             message = f"no connection became free within {ACQUIRE_TIMEOUT_S:.0f} s"
             raise StoreUnavailable(message, why="pool" if busy else "unreachable") from error
@@ -317,7 +306,7 @@ class PostgresBackend:
     async def once(self, *, writes: bool) -> AsyncIterator[PostgresSession]:
         con = await self._acquire()
         try:
-            yield PostgresSession(con, lost=OutcomeUnknown if writes else StoreUnavailable)
+            yield PostgresSession(con, self._pulse, lost=OutcomeUnknown if writes else StoreUnavailable)
         except asyncio.CancelledError:
             await see_through(self._synchronise(con))
             raise
@@ -328,7 +317,7 @@ class PostgresBackend:
     async def transaction(self) -> AsyncIterator[PostgresSession]:
         con = await self._acquire()
         try:
-            session = PostgresSession(con, lost=StoreUnavailable)
+            session = PostgresSession(con, self._pulse, lost=StoreUnavailable)
             try:
                 await see_through(session.command("BEGIN"))
                 yield session
@@ -344,7 +333,7 @@ class PostgresBackend:
     async def snapshot(self) -> AsyncIterator[PostgresSession]:
         con = await self._acquire()
         try:
-            session = PostgresSession(con, lost=StoreUnavailable, read_only=True)
+            session = PostgresSession(con, self._pulse, lost=StoreUnavailable, read_only=True)
             try:
                 await see_through(session.command("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"))
                 yield session
@@ -354,7 +343,7 @@ class PostgresBackend:
             await self._release(con)
 
     async def _commit(self, con: Any) -> None:
-        session = PostgresSession(con, lost=OutcomeUnknown)
+        session = PostgresSession(con, self._pulse, lost=OutcomeUnknown)
         try:
             status = await session._run(con.execute, "COMMIT")
         except StoreError:
@@ -374,7 +363,7 @@ class PostgresBackend:
         if _gone(con):
             return
         try:
-            await con.execute("SELECT 1", timeout=ROLLBACK_TIMEOUT_S)
+            await PostgresSession(con, self._pulse, lost=StoreUnavailable).end_implicit_transaction()
         except Exception as error:
             log.warning("a connection did not recover from a cancelled statement, it is dropped: %s", error)
             _drop(con)
@@ -396,6 +385,7 @@ class PostgresBackend:
             return int(row["now_us"])
 
     async def close(self) -> None:
+        await self._pulse.close()
         pool, self._pool = self._pool, None
         if pool is None:
             return

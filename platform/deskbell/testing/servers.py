@@ -205,6 +205,7 @@ class PostgresServer(ExternalPostgres):
         }
         self._home: Path | None = None
         self._process: subprocess.Popen[bytes] | None = None
+        self._paused = False
 
     @property
     def log_path(self) -> Path:
@@ -275,6 +276,8 @@ class PostgresServer(ExternalPostgres):
 
     def stop(self, mode: Literal["fast", "immediate"] = "fast") -> None:
         """End the server. ``fast`` rolls back what is open; ``immediate`` is a crash, without a checkpoint."""
+        if self._paused:
+            self.resume()
         process, self._process = self._process, None
         if process is None or process.poll() is not None:
             return
@@ -284,6 +287,30 @@ class PostgresServer(ExternalPostgres):
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait(STOP_TIMEOUT_S)
+
+    def pause(self) -> None:
+        """Have all its processes stand still: connections stay and are taken, and nothing is answered."""
+        self._paused = True
+        os.kill(self.pid, signal.SIGSTOP)  # first, so that no process is added
+        for pid in self._children():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Have them go on where they stood."""
+        self._paused = False
+        for pid in (*self._children(), self.pid):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGCONT)
+
+    def _children(self) -> list[int]:
+        found = []
+        for stat in Path("/proc").glob("[0-9]*/stat"):
+            with contextlib.suppress(OSError):
+                # The name, in brackets, may hold anything; the parent is the second field after it.
+                if int(stat.read_text().rpartition(")")[2].split()[1]) == self.pid:
+                    found.append(int(stat.parent.name))
+        return found
 
     def remove(self) -> None:
         """Stop the server and delete its data."""
