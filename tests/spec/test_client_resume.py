@@ -61,8 +61,8 @@ async def visitor(desk: Desk, **kwargs: Any) -> AsyncIterator[tuple[Client, Seen
 
 def cut(client: Client) -> None:
     """As a lost network does."""
-    assert client._line is not None
-    client._line.cut()
+    assert client._link.line is not None
+    client._link.line.cut()
 
 
 async def test_a_visitor_asks_and_hears_the_assistant(desk: Desk) -> None:
@@ -110,8 +110,8 @@ async def test_a_message_is_stored_once_however_often_the_line_breaks(desk: Desk
         async def break_the_line() -> None:
             for _ in range(15):
                 await asyncio.sleep(0.02)
-                if client._line is not None:
-                    client._line.cut()
+                if client._link.line is not None:
+                    client._link.line.cut()
 
         breaking = asyncio.create_task(break_the_line())
         said = [f"word {number}" for number in range(30)]

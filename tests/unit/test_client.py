@@ -1259,7 +1259,9 @@ async def test_a_silent_line_is_asked_then_left(desk: ScriptedDesk) -> None:
             clock.advance(45)
             await until(lambda pings=pings: len(desk.peer.of("ping")) == pings)
             heard_at = clock.now_s
-            await until(lambda heard_at=heard_at: client._line is not None and client._line.heard_at == heard_at)
+            await until(
+                lambda heard_at=heard_at: client._link.line is not None and client._link.line.heard_at == heard_at
+            )
             clock.advance(15)  # the answer has reset the count: this is no reason to leave
             await until(lambda: clock.sleeping)
             assert len(desk.peers) == 1

@@ -11,10 +11,11 @@
                 print(event.message.content)
 
 It needs ``websockets`` and ``msgspec``, nothing of the server. What it promises is said in
-:mod:`deskbell.client.connection`; the contract it keeps is the protocol page.
+:mod:`deskbell.client.client`; the contract it keeps is the protocol page.
 """
 
-from deskbell.client.connection import Client, ConnectionOver, Outgoing
+from deskbell.client.client import Client, Outgoing
+from deskbell.client.connection import ConnectionOver
 from deskbell.client.events import (
     CaseChanged,
     Closed,

@@ -1,9 +1,13 @@
-"""One open socket: frames leave in the order they were said, and silence is noticed."""
+"""One open socket: frames leave in the order they were said, and silence is noticed.
+
+A :class:`Link` is what outlives it: the way out over whichever socket is open.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import logging
 from collections import deque
 from collections.abc import Mapping
@@ -75,3 +79,25 @@ class Line:
                 self.say({"type": "ping"})
             else:
                 await self._clock.sleep(2 * beat_s - quiet_s)
+
+
+class Link:
+    """The way out: over the open socket once it has been welcomed; nowhere until then."""
+
+    def __init__(self) -> None:
+        self.line: Line | None = None
+        self._refs = itertools.count(1)
+
+    @property
+    def open(self) -> Line | None:
+        return self.line if self.line is not None and self.line.welcome is not None else None
+
+    def next_ref(self) -> int:
+        """What a frame's answer is known by, on this socket and every later one."""
+        return next(self._refs)
+
+    def say(self, frame: Mapping[str, Any]) -> None:
+        """Say something that is not worth repeating when it is lost."""
+        line = self.open
+        if line is not None:
+            line.say(frame)

@@ -1,13 +1,17 @@
-"""Iterating over what happens, for those who would rather not be called back."""
+"""Who is told what happens: one function, called at once, and those who would rather iterate."""
 
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import deque
+from collections.abc import Callable
 from typing import Self
 
 from deskbell.client.events import Event
 from deskbell.errors import Temporary
+
+log = logging.getLogger("deskbell.client")
 
 
 class EventsLost(Temporary):
@@ -63,3 +67,29 @@ class Events:
         else:
             self._waiting.append(event)
         self._more.set()
+
+
+class Listeners:
+    """Tells every event to all of them, in order."""
+
+    def __init__(self, on_event: Callable[[Event], None] | None) -> None:
+        self._on_event = on_event
+        self._events: set[Events] = set()
+
+    def events(self, limit: int) -> Events:
+        """What happens from this call on."""
+        return Events(self._events, limit)
+
+    def tell(self, event: Event) -> None:
+        if self._on_event is not None:
+            try:
+                self._on_event(event)
+            except Exception:
+                log.exception("on_event has failed for %s", type(event).__name__)
+        for listener in list(self._events):
+            listener.put(event)
+
+    def close(self) -> None:
+        """There will be no more events."""
+        for listener in list(self._events):
+            listener.close()
