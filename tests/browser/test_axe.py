@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
@@ -12,11 +11,11 @@ import pytest_asyncio
 from playwright.async_api import Page, expect
 
 from deskbell.app import Application
-from deskbell.config import DEMO_PASSWORD, Settings, load
+from deskbell.config import DEMO_PASSWORD, Settings
 from deskbell.contracts import BotEvent, Escalate, Say, Turn
-from deskbell.demo import settings_of
 from deskbell.demo.week import play
-from deskbell.testing.desk import Desk, free_port
+from deskbell.testing.desk import Desk
+from deskbell.testing.serving import demo_settings, served
 
 from .people import Agent, Visitor, desk_for, line_for, site
 
@@ -63,17 +62,12 @@ class Judge:
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def demo(faces: Any, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Settings]:
     """A desk with a week behind it."""
-    made = settings_of(load(None, {}).settings, tmp_path_factory.mktemp("demo"), "127.0.0.1", free_port())
+    made = demo_settings(tmp_path_factory.mktemp("demo"))
     await play(made)
     application = await Application.open(made)
     try:
-        server = application.server()
-        serving = asyncio.create_task(server._serve())
-        while not server.started:
-            await asyncio.sleep(0.01)
-        yield made
-        server.should_exit = True
-        await serving
+        async with served(application):
+            yield made
     finally:
         await application.close()
 

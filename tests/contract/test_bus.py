@@ -20,7 +20,8 @@ import pytest
 import pytest_asyncio
 
 from deskbell.ids import TenantId, new_id
-from deskbell.testing.servers import ValkeyServer, free_port
+from deskbell.testing.ports import free_port
+from deskbell.testing.servers import ValkeyServer
 from deskbell.volatile import redis_bus
 from deskbell.volatile.bus import Bus, MemoryBus
 from deskbell.volatile.redis_bus import RedisBus

@@ -25,8 +25,9 @@ import pytest
 from deskbell.app import Application
 from deskbell.ids import RoomId
 from deskbell.model.records import Actor
-from deskbell.testing.desk import PASSWORD, Line, _quick_hasher, free_port, settings_for
+from deskbell.testing.desk import PASSWORD, Line, _quick_hasher, settings_for
 from deskbell.testing.office import Office
+from deskbell.testing.ports import free_port
 
 PATIENCE_S = 30.0
 POINTS = ("before_commit", "after_commit", "after_ack", "after_publish")

@@ -23,7 +23,8 @@ from deskbell.actions import turns
 from deskbell.app import Application
 from deskbell.contracts import BotEvent, Say, SetState, TextDelta, Turn
 from deskbell.store import crashpoints
-from deskbell.testing.desk import SITE_KEY, Line, ScriptedBot, _BotPlugin, free_port, settings_for
+from deskbell.testing.desk import SITE_KEY, Line, ScriptedBot, _BotPlugin, settings_for
+from deskbell.testing.ports import free_port
 
 PATIENCE_S = 30.0
 QUESTION = "Where is my parcel?"

@@ -15,7 +15,8 @@ import httpx
 import pytest_asyncio
 import yaml
 
-from deskbell.testing.desk import SECRET, free_port
+from deskbell.testing.desk import SECRET
+from deskbell.testing.ports import free_port
 
 PATIENCE_S = 40.0
 

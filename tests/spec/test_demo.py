@@ -3,51 +3,32 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import httpx
-import msgspec
 import pytest
 from click.testing import CliRunner
 
 from deskbell import cli
-from deskbell.app import Application
 from deskbell.client import Client
-from deskbell.config import DEMO_PASSWORD, Settings, load
-from deskbell.demo import settings_of
-from deskbell.demo.life import life
+from deskbell.config import DEMO_PASSWORD, Settings
 from deskbell.demo.visitors import STORIES, Crowd
 from deskbell.demo.week import WEEK, began, play
-from deskbell.testing.desk import free_port
+from deskbell.testing.serving import demo_settings, served_demo
 
 PATIENCE_S = 30.0
 
 
 @pytest.fixture(scope="module")
 def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
-    made = settings_of(load(None, {}).settings, tmp_path_factory.mktemp("demo"), "127.0.0.1", free_port())
-    turns = msgspec.structs.replace(made.turns, collect_ms=20)
-    return msgspec.structs.replace(made, turns=turns)
+    return demo_settings(tmp_path_factory.mktemp("demo"), collect_ms=20)
 
 
-@asynccontextmanager
-async def served(settings: Settings) -> AsyncIterator[Crowd]:
-    application = await Application.open(settings)
-    try:
-        async with life(application, pace=0.02) as crowd:
-            server = application.server()
-            serving = asyncio.create_task(server._serve())
-            while not server.started:
-                await asyncio.sleep(0.01)
-            yield crowd
-            server.should_exit = True
-            await serving
-    finally:
-        await application.close()
+def served(settings: Settings) -> AbstractAsyncContextManager[Crowd]:
+    return served_demo(settings, pace=0.02)
 
 
 def agent(settings: Settings, name: str) -> Client:

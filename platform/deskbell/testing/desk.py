@@ -19,7 +19,6 @@ import asyncio
 import contextlib
 import inspect
 import itertools
-import socket as sockets
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -38,6 +37,8 @@ from deskbell.contracts import BotContext, BotEvent, Escalate, Say, TextDelta, T
 from deskbell.hookspecs import hookimpl
 from deskbell.ids import TenantId, UserId
 from deskbell.store import people
+from deskbell.testing.ports import free_port
+from deskbell.testing.serving import served
 from deskbell.tokens import Passwords
 
 PATIENCE_S = 10.0
@@ -167,8 +168,6 @@ class Desk:
     url: str
     http: httpx.AsyncClient
     tenant: TenantId
-    _serving: asyncio.Task[None]
-    _server: Any
     lines: list[Line] = field(default_factory=list)
 
     @classmethod
@@ -203,23 +202,18 @@ class Desk:
             passwords=Passwords(_quick_hasher),
         )
         try:
-            server = application.server(host="127.0.0.1", port=port)
-            serving = asyncio.create_task(server._serve(), name="test-server")
-            while not server.started:
-                if serving.done():
-                    serving.result()
-                await asyncio.sleep(0.005)
-            async with httpx.AsyncClient(base_url=f"{url}/api/v1", timeout=PATIENCE_S, trust_env=False) as http:
+            async with (
+                served(application, port=port),
+                httpx.AsyncClient(base_url=f"{url}/api/v1", timeout=PATIENCE_S, trust_env=False) as http,
+            ):
                 tenant = await people.tenant_by_slug(application.ports.db, "default")
                 assert tenant is not None
-                desk = cls(application, clock, bot, url, http, TenantId(tenant.id), serving, server)
+                desk = cls(application, clock, bot, url, http, TenantId(tenant.id))
                 try:
                     yield desk
                 finally:
                     for line in desk.lines:
                         await line.close()
-                    server.should_exit = True
-                    await serving
         finally:
             await application.close()
 
@@ -474,10 +468,3 @@ class Line:
         with contextlib.suppress(Exception):
             await self._connection.close()
         await asyncio.gather(self._reader, return_exceptions=True)
-
-
-def free_port() -> int:
-    """A port nobody listens on now."""
-    with sockets.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

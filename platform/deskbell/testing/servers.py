@@ -25,6 +25,8 @@ from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit, urlunsplit
 
+from deskbell.testing.ports import free_port
+
 START_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 30.0
 
@@ -37,14 +39,6 @@ DURABLE_SETTINGS: Mapping[str, str] = {"fsync": "on", "synchronous_commit": "on"
 
 class ServerFailed(RuntimeError):
     """A server did not start, or a command it was given failed. The text ends with its own words."""
-
-
-def free_port() -> int:
-    """A port nobody listens on at this moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def _as_whom() -> dict[str, Any]:

@@ -14,7 +14,6 @@ import asyncio
 import contextlib
 import os
 import shutil
-import socket
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Iterable
@@ -22,11 +21,9 @@ from pathlib import Path
 
 from playwright.async_api import Browser, BrowserContext, Locator, Page, async_playwright
 
-from deskbell.app import Application
-from deskbell.config import load
-from deskbell.demo import settings_of
-from deskbell.demo.life import FRONT, life
+from deskbell.demo.life import FRONT
 from deskbell.demo.week import play
+from deskbell.testing.serving import demo_settings, served_demo
 
 IMAGES = Path(__file__).parents[3] / "docs" / "images"
 WIDE = {"width": 1440, "height": 900}
@@ -62,23 +59,12 @@ def _smaller(path: Path) -> None:
 @contextlib.asynccontextmanager
 async def demo() -> AsyncIterator[str]:
     """A demo as on its first start; its address."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
     with tempfile.TemporaryDirectory() as folder:
-        settings = settings_of(load(None, {}).settings, Path(folder), "127.0.0.1", port)
+        settings = demo_settings(Path(folder))
         await play(settings)
-        application = await Application.open(settings, front=FRONT)
-        async with life(application):
-            server = application.server()
-            serving = asyncio.create_task(server._serve())
-            while not server.started:
-                await asyncio.sleep(0.05)
+        async with served_demo(settings, front=FRONT):
             await asyncio.sleep(2)  # the colleagues come in
             yield settings.server.public_url
-            server.should_exit = True
-            await serving
-        await application.close()
 
 
 async def login(context: BrowserContext, url: str, who: str) -> Page:

@@ -26,7 +26,8 @@ import yaml
 
 from deskbell.store.migrate import known, migrate
 from deskbell.testing.faults.proxy import Link
-from deskbell.testing.servers import PostgresServer, ServerFailed, ValkeyServer, free_port
+from deskbell.testing.ports import free_port
+from deskbell.testing.servers import PostgresServer, ServerFailed, ValkeyServer
 
 SECRET = "signs what the fault harness needs signed: 9f8e7d6c5b4a39281706"
 READY_WITHIN_S = 60.0

@@ -1,34 +1,15 @@
 /** Records for tests: whole, and different only in what a test says. */
 
 import type { Message } from "@deskbell/client";
+import { message as sample } from "../../client/test/samples.ts";
 
 export const VISITOR = { id: "u-visitor", kind: "visitor", name: "Maya", avatar: null } as const;
 export const AGENT = { id: "u-agent", kind: "agent", name: "Ines", avatar: null } as const;
 export const SYSTEM = { id: "u-system", kind: "system", name: "Deskbell", avatar: null } as const;
 
+/** A message of the visitor; what a test does not say is as the client's samples have it. */
 export function message(seq: number, fields: Partial<Message> = {}): Message {
-  return {
-    id: `m-${seq}`,
-    room: "r-front",
-    seq,
-    changed_seq: seq,
-    client_id: `c-${seq}`,
-    sender: VISITOR,
-    kind: "text",
-    content: `text ${seq}`,
-    created_at: new Date(Date.UTC(2026, 10, 21, 10, 0, seq)).toISOString(),
-    metadata: {},
-    attachments: [],
-    reply_to: null,
-    thread: null,
-    thread_count: 0,
-    mentions: [],
-    reactions: [],
-    pinned: false,
-    edited_at: null,
-    deleted: false,
-    ...fields,
-  };
+  return sample(seq, { room: "r-front", sender: VISITOR, created_at: new Date(Date.UTC(2026, 10, 21, 10, 0, seq)).toISOString(), ...fields });
 }
 
 export function note(seq: number, anchor: number, fields: Partial<Message> = {}): Message {

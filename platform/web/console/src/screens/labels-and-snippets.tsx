@@ -4,140 +4,58 @@
  */
 
 import type { JSX } from "preact";
-import { useState } from "preact/hooks";
-import type { Filter, Label, Snippet, View } from "../records.ts";
-import { say } from "../sayings.ts";
+import type { Filter, Label } from "../records.ts";
 import { useDesk } from "../use-desk.ts";
 import { t } from "../words.ts";
-import { Empty, Problem } from "./parts/page.tsx";
-import { useRest } from "./rest.ts";
 import { LabelDialog, SnippetDialog, ViewDialog } from "./settings/dialogs.tsx";
+import { KeptTable } from "./settings/kept.tsx";
 
-/** Delete after asking; what was refused is kept to be said. */
-function useDelete(again: () => Promise<void>): { failed: unknown; busy: boolean; remove: (path: string, sure: string) => Promise<void> } {
-  const rest = useRest();
-  const [failed, setFailed] = useState<unknown>();
-  const [busy, setBusy] = useState(false);
-  return {
-    failed,
-    busy,
-    remove: async (path, sure) => {
-      if (!confirm(sure)) return;
-      setBusy(true);
-      setFailed(undefined);
-      try {
-        await rest("DELETE", path);
-        say(t("screens.deleted"));
-      } catch (thrown) {
-        setFailed(thrown);
-      } finally {
-        setBusy(false);
-        await again();
-      }
-    },
-  };
-}
-
-interface RowActs {
-  name: string;
-  edit: () => void;
-  remove?: (() => void) | undefined;
-  removeWord?: string;
-  busy: boolean;
-}
-
-function Acts({ name, edit, remove, removeWord, busy }: RowActs): JSX.Element {
-  return (
-    <span class="sc-acts">
-      <button type="button" class="btn sm" aria-label={t("screens.people.edit_of", { name })} onClick={edit}>{t("screens.edit")}</button>
-      {remove && <button type="button" class="btn sm bad" disabled={busy} aria-label={`${removeWord ?? t("screens.delete")}: ${name}`} onClick={remove}>{removeWord ?? t("screens.delete")}</button>}
-    </span>
-  );
-}
-
-function Head({ add, open }: { add: string; open: () => void }): JSX.Element {
-  return (
-    <div class="sc-acts">
-      <button type="button" class="btn ink" onClick={open}>{add}</button>
-    </div>
-  );
-}
+const whose = (one: { shared: boolean }): string => (one.shared ? t("screens.shared") : t("screens.mine"));
 
 export function Snippets(): JSX.Element {
   const desk = useDesk();
-  const [open, setOpen] = useState<Snippet | "new">();
   const again = (): Promise<void> => desk.readSnippets();
-  const { failed, busy, remove } = useDelete(again);
-  const all = desk.snippets.value;
   return (
-    <>
-      <Head add={t("screens.snippets.add")} open={() => { setOpen("new"); }} />
-      {failed !== undefined && <Problem error={failed} />}
-      {all.length === 0 ? (
-        <Empty>{t("screens.snippets.none")}</Empty>
-      ) : (
-        <table class="sc-table">
-          <thead>
-            <tr>
-              <th scope="col">{t("screens.snippets.shortcut")}</th>
-              <th scope="col">{t("screens.snippets.text")}</th>
-              <th scope="col">{t("screens.snippets.whose")}</th>
-              <th scope="col"><span class="unseen">{t("screens.actions")}</span></th>
-            </tr>
-          </thead>
-          <tbody>
-            {all.map((one) => (
-              <tr key={one.id}>
-                <td><b class="sc-code">/{one.shortcut}</b></td>
-                <td><span class="ls-text" dir="auto">{one.text}</span></td>
-                <td data-of={t("screens.snippets.whose")}>{one.shared ? t("screens.shared") : t("screens.mine")}</td>
-                <td>{(!one.shared || desk.isLead) && <Acts name={one.shortcut} busy={busy} edit={() => { setOpen(one); }} remove={() => void remove(`/snippets/${one.id}`, t("screens.delete_sure", { name: one.shortcut }))} />}</td>
-              </tr>
-            ))}
-          </tbody>
-        </table>
-      )}
-      {open && <SnippetDialog snippet={open === "new" ? undefined : open} close={() => { setOpen(undefined); }} changed={again} />}
-    </>
+    <KeptTable
+      items={desk.snippets.value}
+      add={t("screens.snippets.add")}
+      none={t("screens.snippets.none")}
+      columns={[
+        { title: t("screens.snippets.shortcut"), cell: (one) => <b class="sc-code">/{one.shortcut}</b> },
+        { title: t("screens.snippets.text"), cell: (one) => <span class="ls-text" dir="auto">{one.text}</span> },
+        { title: t("screens.snippets.whose"), said: true, cell: whose },
+      ]}
+      name={(one) => one.shortcut}
+      path={(one) => `/snippets/${one.id}`}
+      mayChange={(one) => !one.shared || desk.isLead}
+      remove={{ word: t("screens.delete"), done: t("screens.deleted"), sure: (one) => t("screens.delete_sure", { name: one.shortcut }) }}
+      form={(snippet, close) => <SnippetDialog snippet={snippet} close={close} changed={again} />}
+      again={again}
+    />
   );
 }
 
 export function Views(): JSX.Element {
   const desk = useDesk();
-  const [open, setOpen] = useState<View | "new">();
   const again = (): Promise<void> => desk.readViews();
-  const { failed, busy, remove } = useDelete(again);
-  const all = desk.views.value;
+  const teams = new Map(desk.teams.value.map((team) => [team.slug, team.name]));
   return (
-    <>
-      <Head add={t("screens.views.add")} open={() => { setOpen("new"); }} />
-      {failed !== undefined && <Problem error={failed} />}
-      {all.length === 0 ? (
-        <Empty>{t("screens.views.none")}</Empty>
-      ) : (
-        <table class="sc-table">
-          <thead>
-            <tr>
-              <th scope="col">{t("screens.people.name")}</th>
-              <th scope="col">{t("screens.views.shows")}</th>
-              <th scope="col">{t("screens.snippets.whose")}</th>
-              <th scope="col"><span class="unseen">{t("screens.actions")}</span></th>
-            </tr>
-          </thead>
-          <tbody>
-            {all.map((one) => (
-              <tr key={one.id}>
-                <td><b dir="auto">{one.name}</b></td>
-                <td data-of={t("screens.views.shows")} dir="auto">{wordsOf(one.filter, desk.labels.value, new Map(desk.teams.value.map((team) => [team.slug, team.name])))}</td>
-                <td data-of={t("screens.snippets.whose")}>{one.shared ? t("screens.shared") : t("screens.mine")}</td>
-                <td>{(!one.shared || desk.isLead) && <Acts name={one.name} busy={busy} edit={() => { setOpen(one); }} remove={() => void remove(`/views/${one.id}`, t("screens.delete_sure", { name: one.name }))} />}</td>
-              </tr>
-            ))}
-          </tbody>
-        </table>
-      )}
-      {open && <ViewDialog view={open === "new" ? undefined : open} close={() => { setOpen(undefined); }} changed={again} />}
-    </>
+    <KeptTable
+      items={desk.views.value}
+      add={t("screens.views.add")}
+      none={t("screens.views.none")}
+      columns={[
+        { title: t("screens.people.name"), cell: (one) => <b dir="auto">{one.name}</b> },
+        { title: t("screens.views.shows"), said: true, cell: (one) => <bdi>{wordsOf(one.filter, desk.labels.value, teams)}</bdi> },
+        { title: t("screens.snippets.whose"), said: true, cell: whose },
+      ]}
+      name={(one) => one.name}
+      path={(one) => `/views/${one.id}`}
+      mayChange={(one) => !one.shared || desk.isLead}
+      remove={{ word: t("screens.delete"), done: t("screens.deleted"), sure: (one) => t("screens.delete_sure", { name: one.name }) }}
+      form={(view, close) => <ViewDialog view={view} close={close} changed={again} />}
+      again={again}
+    />
   );
 }
 
@@ -152,57 +70,30 @@ function wordsOf(filter: Filter, labels: Label[], teams: ReadonlyMap<string, str
 
 export function Labels(): JSX.Element {
   const desk = useDesk();
-  const rest = useRest();
-  const [open, setOpen] = useState<Label | "new">();
-  const [refused, setRefused] = useState<unknown>();
   const again = (): Promise<void> => desk.readLabels();
-  const { failed, busy, remove } = useDelete(again);
-  const all = [...desk.labels.value].sort((a, b) => Number(a.retired) - Number(b.retired));
-
-  async function offerAgain(label: Label): Promise<void> {
-    setRefused(undefined);
-    try {
-      await rest("PATCH", `/labels/${label.id}`, { retired: false });
-    } catch (thrown) {
-      setRefused(thrown);
-    }
-    await again();
-  }
-
   return (
-    <>
-      <Head add={t("screens.labels.add")} open={() => { setOpen("new"); }} />
-      {failed !== undefined && <Problem error={failed} />}
-      {refused !== undefined && <Problem error={refused} />}
-      {all.length === 0 ? (
-        <Empty>{t("screens.labels.none")}</Empty>
-      ) : (
-        <table class="sc-table">
-          <tbody>
-            {all.map((one) => (
-              <tr key={one.id} class={one.retired ? "sc-off" : ""}>
-                <td>
-                  <span class="ls-name">
-                    <i class="ls-color" style={one.color ? { background: one.color } : {}} />
-                    <b dir="auto">{one.name}</b>
-                    {one.retired && <span class="sc-tag">{t("screens.labels.retired")}</span>}
-                  </span>
-                </td>
-                <td>
-                  {one.retired ? (
-                    <span class="sc-acts">
-                      <button type="button" class="btn sm" aria-label={t("screens.labels.offer_of", { name: one.name })} onClick={() => void offerAgain(one)}>{t("screens.labels.offer")}</button>
-                    </span>
-                  ) : (
-                    <Acts name={one.name} busy={busy} removeWord={t("screens.labels.retire")} edit={() => { setOpen(one); }} remove={() => void remove(`/labels/${one.id}`, t("screens.labels.retire_sure", { name: one.name }))} />
-                  )}
-                </td>
-              </tr>
-            ))}
-          </tbody>
-        </table>
-      )}
-      {open && <LabelDialog label={open === "new" ? undefined : open} close={() => { setOpen(undefined); }} changed={again} />}
-    </>
+    <KeptTable
+      items={[...desk.labels.value].sort((a, b) => Number(a.retired) - Number(b.retired))}
+      add={t("screens.labels.add")}
+      none={t("screens.labels.none")}
+      columns={[{ title: t("screens.people.name"), cell: (one) => <LabelName label={one} /> }]}
+      name={(one) => one.name}
+      path={(one) => `/labels/${one.id}`}
+      mayChange={() => desk.isLead}
+      over={{ is: (one) => one.retired, word: t("screens.labels.offer"), label: (one) => t("screens.labels.offer_of", { name: one.name }), undo: { retired: false } }}
+      remove={{ word: t("screens.labels.retire"), done: t("screens.labels.retired"), sure: (one) => t("screens.labels.retire_sure", { name: one.name }) }}
+      form={(label, close) => <LabelDialog label={label} close={close} changed={again} />}
+      again={again}
+    />
+  );
+}
+
+function LabelName({ label }: { label: Label }): JSX.Element {
+  return (
+    <span class="ls-name">
+      <i class="ls-color" style={label.color ? { background: label.color } : {}} />
+      <b dir="auto">{label.name}</b>
+      {label.retired && <span class="sc-tag">{t("screens.labels.retired")}</span>}
+    </span>
   );
 }
