@@ -474,6 +474,14 @@ async def test_a_row_tells_of_a_draft_and_of_colleagues_who_look(desk: Desk, win
         await expect(at.row("Maya").get_by_label("Also here: Tom")).to_have_count(0)
 
 
+async def test_the_list_says_what_was_said_last_without_its_marks(desk: Desk, windows: Windows) -> None:
+    ines = await desk.agent("Ines")
+    await waiting(desk, "Maya", "**Two** things:\n\n- the `E14`\n- [the lamp](https://shop.example/lamp)")
+    async with console(desk, windows, ines) as (at, _):
+        await at.log_in("/console/inbox/queue")
+        await expect(at.row("Maya").locator(".last")).to_have_text("Two things: - the E14 - the lamp")
+
+
 async def test_panes_have_the_widths_one_gave_them_and_focus_hides_them(desk: Desk, windows: Windows) -> None:
     ines = await desk.agent("Ines")
     await given(desk, ines, "Maya")

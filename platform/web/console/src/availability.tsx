@@ -44,7 +44,7 @@ export function AvailabilityMenu({ arrow }: { arrow: ComponentChildren }): JSX.E
     </>
   );
   return (
-    <Popover button={button} buttonClass="pill avail" label={t("avail.menu")} align="end">
+    <Popover button={button} class="pill avail" label={t("avail.menu")} named={false} align="end">
       {(close) => (
         <>
           <h3 dir="auto">{user.name}</h3>

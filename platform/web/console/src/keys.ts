@@ -82,7 +82,8 @@ export function focusOf(target: EventTarget | null): Focus {
 export function listen(): () => void {
   let begun: { key: string; at: number } | undefined;
   const pressed = (event: KeyboardEvent): void => {
-    if (event.defaultPrevented || event.isComposing) return;
+    // Behind a dialog nothing means anything, whatever the focus is on.
+    if (event.defaultPrevented || event.isComposing || document.querySelector("dialog:modal")) return;
     const name = keyName(event);
     if (!name) return;
     const before = begun && event.timeStamp - begun.at < SEQUENCE_MS ? begun.key : undefined;

@@ -119,7 +119,7 @@ function Saved({ view }: { view: View }): JSX.Element {
   return (
     <Item list={`view:${view.id}`} glyph={filter}>
       {mayChange && (
-        <Popover button={<Icon of={more} size={16} />} buttonClass="ib" label={t("views.change", { name: view.name })} named align="end">
+        <Popover button={<Icon of={more} size={16} />} class="ib" label={t("views.change", { name: view.name })} align="end">
           {(close) => (
             <>
               <button type="button" role="menuitem" onClick={() => { close(); setRenaming(true); }}>

@@ -55,6 +55,24 @@ export function read(text: string): Block[] {
   return blocks;
 }
 
+/** A link as Markdown writes it. It is drawn as it was written, so that nothing hides where it leads. */
+const NAMED_LINK = /\[([^\][\n]{1,200})\]\(https?:[^()\s]{1,500}\)/gi;
+
+/** The words alone in one line, for a preview or a voice. Of what was cut within a mark, the mark goes too. */
+export function plain(text: string): string {
+  const blocks = read(text.replace(NAMED_LINK, "$1")).map((block) => {
+    if (block.is === "code") return block.text;
+    if (block.is !== "list") return said(block.inside);
+    return block.ordered ? block.items.map((item, at) => `${block.start + at}. ${said(item)}`).join(" ") : block.items.map(said).join(", ");
+  });
+  const line = blocks.join(" ").replace(/\s+/g, " ").trim();
+  return line.endsWith("…") ? line.replace(/(^|\s)(?:\*\*|\*|`)(?=\S)/g, "$1") : line;
+}
+
+function said(parts: readonly Inline[]): string {
+  return parts.map((part) => ("inside" in part ? said(part.inside) : part.text)).join("");
+}
+
 function kindOf(line: string): "blank" | "fence" | "quote" | "item" | "plain" {
   if (line.trim() === "") return "blank";
   if (FENCE.test(line)) return "fence";

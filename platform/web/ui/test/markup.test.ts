@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { type Block, inline, type Inline, read, webAddress } from "../src/markup.ts";
+import { type Block, inline, type Inline, plain, read, webAddress } from "../src/markup.ts";
 
 /** All that is drawn, as text alone. */
 function shown(parts: Inline[]): string {
@@ -99,10 +99,10 @@ test("no text is lost, and nothing nests deep, whatever is written", () => {
 test("hostile lengths are read in one go", () => {
   // Read quadratically, each of these would take minutes where it now takes milliseconds.
   const long = 400_000;
-  for (const piece of ["*a ", "**a ", "`", "``a", "*a **b ", "https://a.example/(", "https://a!!!!!!!!", "https://a@", "http://", "> ", "- a\n", "```\n", "\n", "* "]) {
+  for (const piece of ["*a ", "**a ", "`", "``a", "*a **b ", "https://a.example/(", "https://a!!!!!!!!", "https://a@", "http://", "> ", "- a\n", "[a](https:", "```\n", "\n", "* "]) {
     const text = piece.repeat(Math.ceil(long / piece.length));
     expect(inline(text).length).toBeGreaterThan(0);
-    read(text);
+    plain(text);
   }
   inline(`https://a.example/${"!)".repeat(long)}`);
 });
@@ -110,4 +110,16 @@ test("hostile lengths are read in one go", () => {
 test("a text longer than any message is cut", () => {
   const [block] = read("x".repeat(1_000_000));
   expect(block?.is === "paragraph" && shown(block.inside).length).toBe(20_001);
+});
+
+test("in one line a message is its words alone", () => {
+  expect(plain("**Yes**, *of course*:\n- `E14`\n- E27\n\n1. Unplug it\n2. Wait\n> said\n```\nlet x\n```")).toBe("Yes, of course: E14, E27 1. Unplug it 2. Wait said let x");
+  expect(plain("See [our **guide**](https://a.example/x) or https://b.example.")).toBe("See our guide or https://b.example.");
+  for (const text of ["2 * 3 * 4", "<b>no</b>", "[a](javascript:alert(1))", "snake_case", "3. May"]) expect(plain(text)).toBe(text);
+});
+
+test("of a text that was cut within a mark no mark is left", () => {
+  expect(plain("Take **the green…")).toBe("Take the green…");
+  expect(plain("Take `npm run…")).toBe("Take npm run…");
+  expect(plain("2 * 3 is a lot…")).toBe("2 * 3 is a lot…");
 });

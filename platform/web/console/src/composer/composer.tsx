@@ -10,12 +10,14 @@ import * as draw from "@deskbell/ui/drawings.ts";
 import { Icon } from "@deskbell/ui/icon.tsx";
 import { preferences, prefer } from "../preferences.ts";
 import { show } from "../overlays.ts";
+import { Emojis, Menu } from "../parts/menu.tsx";
+import { Popover } from "../parts/popover.tsx";
 import { useDesk } from "../use-desk.ts";
 import { t } from "../words.ts";
-import { Menu } from "../thread/menu.tsx";
 import type { Talk } from "../thread/talk.ts";
 import { Banner } from "./banner.tsx";
 import { Draft } from "./draft.ts";
+import { EMOJI } from "./emoji.ts";
 import { Guard, Limit, Quoted, State, Tabs } from "./parts.tsx";
 import { sendNote, sendReply, sends, stale } from "./sending.ts";
 import { useSuggestions } from "./suggestions.tsx";
@@ -165,9 +167,9 @@ export function Composer({ talk }: { talk: Talk }): JSX.Element {
           />
         </div>
         <footer class="ft">
-          <Menu label={t("thread.emoji")} class="ib" items={[]} panel={(close) => suggestions.emojis(close)}>
-            <Icon of={draw.smile} />
-          </Menu>
+          <Popover label={t("thread.emoji")} class="ib" button={<Icon of={draw.smile} />}>
+            {(close) => <Emojis all={EMOJI} onChoose={(emoji) => { close(); suggestions.insert(emoji); }} />}
+          </Popover>
           {note && (
             <button type="button" class="ib" aria-label={t("thread.mention")} title={t("thread.mention")} onClick={() => { suggestions.begin("@"); }}>
               <Icon of={draw.at} />

@@ -3,6 +3,7 @@
 import type { ComponentChildren, JSX } from "preact";
 import * as draw from "@deskbell/ui/drawings.ts";
 import { Icon } from "@deskbell/ui/icon.tsx";
+import { plain } from "@deskbell/ui/markup.ts";
 import { t } from "../words.ts";
 import type { Tab, Talk } from "../thread/talk.ts";
 import type { Draft } from "./draft.ts";
@@ -52,7 +53,7 @@ export function Quoted({ talk }: { talk: Talk }): JSX.Element | null {
   return (
     <div class="quoted">
       <Icon of={draw.back} size={13} mirrors />
-      <span class="cut" dir="auto"><b>{message.sender.name}</b> {message.content.slice(0, 200)}</span>
+      <span class="cut" dir="auto"><b>{message.sender.name}</b> {plain(message.content).slice(0, 200)}</span>
       <button type="button" class="ib" aria-label={t("thread.quote.drop")} onClick={() => { talk.replyTo.value = undefined; talk.focus.value++; }}>
         <Icon of={draw.x} size={13} />
       </button>

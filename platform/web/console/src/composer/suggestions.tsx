@@ -1,6 +1,6 @@
 /** What is offered while one writes, above the field; arrow keys choose, Enter and Tab take, Escape says no. */
 
-import type { ComponentChildren, JSX, RefObject } from "preact";
+import type { JSX, RefObject } from "preact";
 import { useId, useState } from "preact/hooks";
 import { commands, keysOf, possible } from "../commands.ts";
 import { useDesk } from "../use-desk.ts";
@@ -36,7 +36,8 @@ export interface Suggestions {
   key: (event: KeyboardEvent) => boolean;
   /** Ask for one of the lists by its button. */
   begin: (sign: Sign) => void;
-  emojis: (close: () => void) => ComponentChildren;
+  /** Put in where the caret is. */
+  insert: (piece: string) => void;
 }
 
 export function useSuggestions({ talk, field, tab, text, write }: Asked): Suggestions {
@@ -122,13 +123,7 @@ export function useSuggestions({ talk, field, tab, text, write }: Asked): Sugges
       put({ text: text.slice(0, caret) + gap + sign + text.slice(caret), caret: caret + gap.length + 1 });
       setTimeout(look, 60);
     },
-    emojis: (shut) => (
-      <div class="emojis">
-        {EMOJI.map(([emoji, name]) => (
-          <button type="button" role="menuitem" aria-label={name} title={name} key={emoji} onClick={() => { shut(); insert(emoji); }}>{emoji}</button>
-        ))}
-      </div>
-    ),
+    insert,
   };
 
   function offersFor({ sign, query }: Prompt, of: Talk, where: Tab): Offer[] {

@@ -3,6 +3,7 @@
 import type { Message } from "@deskbell/client";
 import { down, right } from "@deskbell/ui/drawings.ts";
 import { Icon } from "@deskbell/ui/icon.tsx";
+import { plain } from "@deskbell/ui/markup.ts";
 import type { JSX } from "preact";
 import { useState } from "preact/hooks";
 import { goToRoom } from "../route.ts";
@@ -31,7 +32,7 @@ export function Earlier({ conversations, current }: { conversations: EarlierConv
 function One({ one, current }: { one: EarlierConversation; current: string }): JSX.Element {
   const [open, setOpen] = useState(false);
   const day = new Intl.DateTimeFormat(texts.language.value, { day: "numeric", month: "short" }).format(new Date(one.opened_at));
-  const title = one.last?.text || (one.reason ? reasonWord(one.reason) : t("screens.context.talk"));
+  const title = (one.last && plain(one.last.text)) || (one.reason ? reasonWord(one.reason) : t("screens.context.talk"));
   return (
     <li>
       <button type="button" class="cx-open" aria-expanded={open} onClick={() => { setOpen(!open); }}>
@@ -60,7 +61,7 @@ function Inside({ one, current }: { one: EarlierConversation; current: string })
             <ul>
               {shown.map((message) => (
                 <li key={message.id}>
-                  <b dir="auto">{message.sender.kind === "bot" ? t("screens.board.assistant") : message.sender.name}</b> <span dir="auto">{message.content}</span>
+                  <b dir="auto">{message.sender.kind === "bot" ? t("screens.board.assistant") : message.sender.name}</b> <span dir="auto">{plain(message.content)}</span>
                 </li>
               ))}
             </ul>

@@ -30,7 +30,7 @@ export function FilterForm({ list }: { list: ListName }): JSX.Element {
   };
   const on = Object.keys(now).length > 0;
   return (
-    <Popover button={<Icon of={filterGlyph} />} buttonClass={on ? "ib on" : "ib"} label={t("filter.label")} named kind="dialog" align="end">
+    <Popover button={<Icon of={filterGlyph} />} class={on ? "ib on" : "ib"} label={t("filter.label")} kind="dialog" align="end">
       {() => (
         <div class="l-form">
           <label>

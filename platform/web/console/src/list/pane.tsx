@@ -71,7 +71,7 @@ export function ListPane({ list }: { list: ListName }): JSX.Element {
 function SortMenu(): JSX.Element {
   const { sort } = preferences.value;
   return (
-    <Popover button={<Icon of={sortGlyph} mirrors />} buttonClass="ib" label={t("sort.label", { how: t(`sort.${sort}`) })} named align="end">
+    <Popover button={<Icon of={sortGlyph} mirrors />} class="ib" label={t("sort.label", { how: t(`sort.${sort}`) })} align="end">
       {(close) =>
         SORTS.map((how) => (
           <button

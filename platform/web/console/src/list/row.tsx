@@ -2,6 +2,7 @@
 
 import { chat, mail, pencil, plane } from "@deskbell/ui/drawings.ts";
 import { Icon } from "@deskbell/ui/icon.tsx";
+import { plain } from "@deskbell/ui/markup.ts";
 import type { JSX } from "preact";
 import { memo } from "preact/compat";
 import type { Row } from "../records.ts";
@@ -91,7 +92,7 @@ function LastLine({ row }: { row: Row }): JSX.Element {
     <span class="last">
       {note && <em class="n">{t("list.note")} </em>}
       {who && <em><bdi>{who}</bdi> </em>}
-      <span class="cut" dir="auto">{last.text || t("list.wordless")}</span>
+      <span class="cut" dir="auto">{plain(last.text) || t("list.wordless")}</span>
     </span>
   );
 }

@@ -1,6 +1,7 @@
 /** What the command menu offers, page by page: actions, conversations, people, screens; or the answers to one question. */
 
 import { box, bot, chat, check, people, person, search, tag, up } from "@deskbell/ui/drawings.ts";
+import { plain } from "@deskbell/ui/markup.ts";
 import { doAll } from "../bulk.ts";
 import { commands, type Group, possible } from "../commands.ts";
 import type { Desk } from "../desk.ts";
@@ -73,7 +74,7 @@ function everything(desk: Desk, query: string): Draft[] {
       id: row.id,
       title: nameOf(line),
       words: `${nameOf(line)} ${row.last?.text ?? ""}`,
-      ...(row.last && { small: row.last.text }),
+      ...(row.last && { small: plain(row.last.text) }),
       group: "menu.conversations",
       icon: channelGlyph(row.channel_type),
       owner: row,
@@ -83,7 +84,7 @@ function everything(desk: Desk, query: string): Draft[] {
   const talks = desk.conversations.items.peek().filter(({ room }) => !desk.caseOf(room)).map((item): Draft => ({
     id: item.room,
     title: nameOf(item),
-    ...(item.last && { small: item.last.text }),
+    ...(item.last && { small: plain(item.last.text) }),
     group: "menu.conversations",
     icon: bot,
     run: () => { goToRoom(item.room, { list: "bot" }); },
@@ -146,7 +147,7 @@ function answers(desk: Desk, page: Page, cases: readonly CaseRow[], then: (to: {
       }));
     case "merge":
       return (cases.length > 1 ? cases : [...desk.cases.peek().values()].filter((row) => row.id !== one?.id && row.status !== "merged" && row.visitor?.id === one?.visitor?.id)).map((into): Draft => ({
-        id: into.id, title: nameOf(rowOf(into)), ...(into.last && { small: into.last.text }), group: "menu.cases", icon: chat,
+        id: into.id, title: nameOf(rowOf(into)), ...(into.last && { small: plain(into.last.text) }), group: "menu.cases", icon: chat,
         run: () => void doAll(desk, ids.filter((id) => id !== into.id), (row) => desk.act.bare.merge(row, into.id)),
       }));
     case "note":

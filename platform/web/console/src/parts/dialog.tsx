@@ -2,6 +2,9 @@
 
 import type { ComponentChildren, JSX } from "preact";
 import { useLayoutEffect, useRef } from "preact/hooks";
+import { x } from "@deskbell/ui/drawings.ts";
+import { Icon } from "@deskbell/ui/icon.tsx";
+import { t } from "../words.ts";
 
 interface DialogProps {
   label: string;
@@ -32,11 +35,63 @@ export function Dialog({ label, kind, onClose, children }: DialogProps): JSX.Ele
         event.preventDefault();
         onClose();
       }}
+      onKeyDown={(event) => {
+        // A second Esc would close it unasked, where the first was answered with no.
+        if (event.key !== "Escape" || event.isComposing || event.defaultPrevented) return;
+        event.preventDefault();
+        onClose();
+      }}
       onPointerDown={(event) => {
         if (event.target === dialog.current) onClose();
       }}
     >
       <div class="inside">{children}</div>
     </dialog>
+  );
+}
+
+interface QuestionProps {
+  title: string;
+  children?: ComponentChildren;
+  /** The word of the button that says yes; none: there is nothing to say yes to. */
+  yes?: string;
+  bad?: boolean;
+  /** May be said yes to now. */
+  ready?: boolean;
+  onYes?: () => void;
+  onClose: () => void;
+}
+
+/** A question, or what is shown on request, in a dialog. */
+export function Question({ title, children, yes, bad = false, ready = true, onYes, onClose }: QuestionProps): JSX.Element {
+  return (
+    <Dialog label={title} kind="ask" onClose={onClose}>
+      <form
+        onSubmit={(event) => {
+          event.preventDefault();
+          if (!ready) return;
+          onClose();
+          onYes?.();
+        }}
+      >
+        <header>
+          <h2>{title}</h2>
+          <button type="button" class="ib" aria-label={t("app.close")} onClick={onClose}>
+            <Icon of={x} size={16} />
+          </button>
+        </header>
+        <div class="in">{children}</div>
+        {yes && (
+          <footer>
+            <button type="button" class="btn" onClick={onClose}>
+              {t("app.cancel")}
+            </button>
+            <button type="submit" class={bad ? "btn bad" : "btn ink"} disabled={!ready}>
+              {yes}
+            </button>
+          </footer>
+        )}
+      </form>
+    </Dialog>
   );
 }

@@ -1,89 +1,120 @@
 /**
- * A button and what it opens: a menu or a small form right under it. Arrows move within a menu, Esc closes and gives
- * the focus back, a press elsewhere closes.
+ * A button and what it opens beside it: a menu, a grid of small things, or a small form. It lies in the top layer, so
+ * that no scrolling edge cuts it.
+ *
+ * The keyboard is the same everywhere: an arrow down on the button opens; arrows, Home, End and the first letters
+ * choose; Escape closes and gives the focus back, Tab goes on from the button; a press elsewhere closes.
  */
 
 import type { ComponentChildren, JSX } from "preact";
-import { useEffect, useId, useRef, useState } from "preact/hooks";
+import { useId, useLayoutEffect, useRef, useState } from "preact/hooks";
+import { place, stepIn, Typed } from "./pop-keys.ts";
 
-interface PopoverProps {
+export interface PopoverProps {
+  /** What opens, in a word; the button's name too, unless what the button holds is (`named={false}`). */
+  label: string;
+  named?: boolean;
+  class?: string;
   /** What the button holds. */
   button: ComponentChildren;
-  buttonClass: string;
-  /** Its name, where what it holds says too little; of what opens, in any case. */
-  label: string;
-  /** Whether the label is the button's name too. */
-  named?: boolean;
   kind?: "menu" | "dialog";
+  /** The edge both have in common; left out: whichever is nearer to the window's own. */
   align?: "start" | "end";
+  disabled?: boolean | undefined;
   children: (close: () => void) => ComponentChildren;
 }
 
-export function Popover({ button, buttonClass, label, named = false, kind = "menu", align = "start", children }: PopoverProps): JSX.Element {
-  const [open, setOpen] = useState(false);
-  const id = useId();
-  const around = useRef<HTMLSpanElement>(null);
+export function Popover({ label, named = true, class: className = "btn", button, kind = "menu", align, disabled, children }: PopoverProps): JSX.Element {
+  const [open, setOpen] = useState<"first" | "last" | undefined>(undefined);
   const trigger = useRef<HTMLButtonElement>(null);
   const pop = useRef<HTMLDivElement>(null);
+  const typed = useRef(new Typed());
+  const id = useId();
 
   const close = (): void => {
-    setOpen(false);
-    if (pop.current?.contains(document.activeElement) ?? true) trigger.current?.focus();
+    setOpen(undefined);
+    trigger.current?.focus();
   };
 
-  useEffect(() => {
-    if (!open) return;
-    items(pop.current, kind)[0]?.focus();
-    const pressed = (event: PointerEvent): void => {
-      if (event.target instanceof Node && !around.current?.contains(event.target)) setOpen(false);
+  useLayoutEffect(() => {
+    const [over, from] = [pop.current, trigger.current];
+    if (!open || !over || !from) return;
+    over.showPopover();
+    const put = (): void => { place(over, from, align); };
+    put();
+    itemsOf(over, kind).at(open === "last" ? -1 : 0)?.focus();
+    const elsewhere = ({ target }: Event): void => {
+      if (target instanceof Node && !over.contains(target) && !from.contains(target)) setOpen(undefined);
     };
-    document.addEventListener("pointerdown", pressed);
+    document.addEventListener("pointerdown", elsewhere, true);
+    addEventListener("resize", put);
     return () => {
-      document.removeEventListener("pointerdown", pressed);
+      document.removeEventListener("pointerdown", elsewhere, true);
+      removeEventListener("resize", put);
     };
-  }, [open, kind]);
+  }, [open]);
 
   const key = (event: KeyboardEvent): void => {
-    if (event.key === "Escape") {
-      event.preventDefault();
+    const over = pop.current;
+    if (!over || event.isComposing) return;
+    if (event.key === "Escape" || (event.key === "Tab" && kind === "menu")) {
+      if (event.key === "Escape") event.preventDefault();
       event.stopPropagation();
       close();
+      return;
     }
-    if (kind !== "menu" || !["ArrowDown", "ArrowUp", "Home", "End"].includes(event.key)) return;
+    if (kind !== "menu" || event.ctrlKey || event.metaKey || event.altKey) return;
+    const all = itemsOf(over, kind);
+    const next = stepIn(all, event.key) ?? typed.current.next(all, event.key);
+    if (!next) return;
     event.preventDefault();
-    const all = items(pop.current, kind);
-    const at = all.indexOf(document.activeElement as HTMLElement);
-    const to = event.key === "Home" ? 0 : event.key === "End" ? all.length - 1 : (at + (event.key === "ArrowDown" ? 1 : -1) + all.length) % all.length;
-    all[to]?.focus();
+    event.stopPropagation();
+    next.focus();
   };
 
   return (
-    <span class={`pop-around ${align}`} ref={around} onKeyDown={open ? key : undefined}>
+    <>
       <button
-        type="button"
         ref={trigger}
-        class={buttonClass}
+        type="button"
+        class={className}
         aria-haspopup={kind}
-        aria-expanded={open}
+        aria-expanded={open !== undefined}
         aria-controls={open ? id : undefined}
         aria-label={named ? label : undefined}
-        title={named ? label : undefined}
-        onClick={() => {
-          setOpen(!open);
+        title={label}
+        disabled={disabled}
+        onClick={() => { setOpen(open ? undefined : "first"); }}
+        onKeyDown={(event) => {
+          const at = event.key === "ArrowDown" ? "first" : event.key === "ArrowUp" ? "last" : undefined;
+          if (!at || kind !== "menu" || event.altKey || event.ctrlKey || event.metaKey) return;
+          event.preventDefault();
+          event.stopPropagation();
+          setOpen(at);
         }}
       >
         {button}
       </button>
       {open && (
-        <div class="pop" id={id} role={kind} aria-label={label} ref={pop}>
+        <div
+          ref={pop}
+          id={id}
+          class="pop over"
+          popover="manual"
+          role={kind}
+          aria-label={label}
+          onKeyDown={key}
+          onFocusOut={({ relatedTarget: to }) => {
+            if (to instanceof Node && !pop.current?.contains(to) && !trigger.current?.contains(to)) setOpen(undefined);
+          }}
+        >
           {children(close)}
         </div>
       )}
-    </span>
+    </>
   );
 }
 
-function items(pop: HTMLElement | null, kind: "menu" | "dialog"): HTMLElement[] {
-  if (!pop) return [];
-  return [...pop.querySelectorAll<HTMLElement>(kind === "menu" ? "[role^=menuitem]:not(:disabled)" : "input, select, button, a")];
+function itemsOf(over: HTMLElement, kind: "menu" | "dialog"): HTMLElement[] {
+  return [...over.querySelectorAll<HTMLElement>(kind === "menu" ? "[role^=menuitem]:not(:disabled)" : "input, select, textarea, button, a")];
 }

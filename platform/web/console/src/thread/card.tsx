@@ -6,7 +6,7 @@
 import type { JSX } from "preact";
 import * as draw from "@deskbell/ui/drawings.ts";
 import { Icon } from "@deskbell/ui/icon.tsx";
-import { type Inline, read } from "@deskbell/ui/markup.ts";
+import { plain } from "@deskbell/ui/markup.ts";
 import { show } from "../overlays.ts";
 import { Keys } from "../parts/keycaps.tsx";
 import { reasonWord } from "../reasons.ts";
@@ -50,7 +50,7 @@ export function Card({ talk }: { talk: Talk }): JSX.Element | null {
               <li key={message}>
                 <Icon of={draw.history} size={16} />
                 <span class="cut" dir="auto">{plain(text) || t("thread.quoted")}</span>
-                <button type="button" class="link num" aria-label={`${whenOf(talk, message)}: ${t("thread.lead", { text: text.slice(0, 60) })}`} onClick={() => void talk.lead(message)}>
+                <button type="button" class="link num" aria-label={`${whenOf(talk, message)}: ${t("thread.lead", { text: plain(text).slice(0, 60) })}`} onClick={() => void talk.lead(message)}>
                   {whenOf(talk, message)}
                 </button>
               </li>
@@ -133,13 +133,6 @@ function record(value: unknown): Record<string, unknown> {
 
 function text(value: unknown): string {
   return typeof value === "string" ? value : "";
-}
-
-/** The words alone, for one line. */
-function plain(text: string): string {
-  const said = (parts: Inline[]): string => parts.map((part) => ("inside" in part ? said(part.inside) : part.text)).join("");
-  const blocks = read(text).map((block) => (block.is === "list" ? block.items.map(said).join(", ") : "inside" in block ? said(block.inside) : block.text));
-  return blocks.join(" ");
 }
 
 function whenOf(talk: Talk, id: string): string {

@@ -6,10 +6,10 @@ import * as draw from "@deskbell/ui/drawings.ts";
 import { Icon } from "@deskbell/ui/icon.tsx";
 import { show } from "../overlays.ts";
 import { keyLine } from "../parts/keycaps.tsx";
+import { Menu, type MenuItem } from "../parts/menu.tsx";
 import { useDesk } from "../use-desk.ts";
 import { t } from "../words.ts";
 import { Face } from "./face.tsx";
-import { Menu, type MenuItem } from "./menu.tsx";
 import { clock, lineOf } from "./owner.ts";
 import type { Talk } from "./talk.ts";
 

@@ -7,6 +7,7 @@ import type { JSX } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import * as draw from "@deskbell/ui/drawings.ts";
 import { Icon } from "@deskbell/ui/icon.tsx";
+import { plain } from "@deskbell/ui/markup.ts";
 import { Rich } from "@deskbell/ui/rich.tsx";
 import { day } from "@deskbell/ui/times.ts";
 import { Virtual, type VirtualList } from "@deskbell/ui/virtual.tsx";
@@ -198,7 +199,7 @@ function Announced({ talk }: { talk: Talk }): JSX.Element {
     () =>
       talk.conversation.client.on("message", ({ room, message }) => {
         if (room !== talk.room || message.sender.id === talk.conversation.me) return;
-        if (!isOurs(message) || message.sender.kind === "bot") setSaid(`${message.sender.name}: ${message.content.slice(0, 300)}`);
+        if (!isOurs(message) || message.sender.kind === "bot") setSaid(`${message.sender.name}: ${plain(message.content).slice(0, 300)}`);
       }),
     [talk],
   );

@@ -5,6 +5,7 @@ import { useState } from "preact/hooks";
 import type { Message } from "@deskbell/client";
 import * as draw from "@deskbell/ui/drawings.ts";
 import { Icon } from "@deskbell/ui/icon.tsx";
+import { plain } from "@deskbell/ui/markup.ts";
 import { Rich } from "@deskbell/ui/rich.tsx";
 import { moment } from "@deskbell/ui/times.ts";
 import { clockTime } from "../screens/parts/moments.ts";
@@ -141,7 +142,7 @@ function Quote({ message, talk }: { message: Message; talk: Talk }): JSX.Element
   const id = message.reply_to;
   const { history } = talk.conversation;
   const found = [...history.front.messages, ...history.notes.messages].find((one) => one.id === id);
-  const text = found ? (found.deleted ? t("thread.deleted") : found.content) : t("thread.quoted");
+  const text = found ? (found.deleted ? t("thread.deleted") : plain(found.content)) : t("thread.quoted");
   return (
     <button type="button" class="quote" dir="auto" onClick={() => void talk.lead(id)}>
       <Icon of={draw.back} size={13} mirrors />

@@ -3,10 +3,11 @@
 import type { JSX } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import type { Message } from "@deskbell/client";
+import { plain } from "@deskbell/ui/markup.ts";
 import { Rich } from "@deskbell/ui/rich.tsx";
 import { moment } from "@deskbell/ui/times.ts";
 import { type Key, t, texts } from "../words.ts";
-import { Ask } from "./ask.tsx";
+import { Question } from "../parts/dialog.tsx";
 import type { Talk } from "./talk.ts";
 import { Trace } from "./trace.tsx";
 
@@ -20,10 +21,10 @@ export function Questions({ talk }: { talk: Talk }): JSX.Element | null {
   switch (asking?.kind) {
     case "delete":
       return (
-        <Ask title={t("thread.delete.title")} yes={t("thread.delete")} bad onYes={() => void talk.remove(asking.message)} onClose={close}>
+        <Question title={t("thread.delete.title")} yes={t("thread.delete")} bad onYes={() => void talk.remove(asking.message)} onClose={close}>
           <p>{t("thread.delete.means")}</p>
-          <blockquote dir="auto">{asking.message.content.slice(0, 300)}</blockquote>
-        </Ask>
+          <blockquote dir="auto">{plain(asking.message.content).slice(0, 300)}</blockquote>
+        </Question>
       );
     case "report":
       return <Report talk={talk} message={asking.message} onClose={close} />;
@@ -50,7 +51,7 @@ function Report({ talk, message, onClose }: OfMessage): JSX.Element {
   const [reason, setReason] = useState<string>("");
   const [comment, setComment] = useState("");
   return (
-    <Ask title={t("thread.report.title")} yes={t("thread.report")} ready={reason !== ""} onYes={() => void talk.report(message, reason, comment)} onClose={onClose}>
+    <Question title={t("thread.report.title")} yes={t("thread.report")} ready={reason !== ""} onYes={() => void talk.report(message, reason, comment)} onClose={onClose}>
       <fieldset>
         <legend>{t("thread.report.why")}</legend>
         {REASONS.map((name) => (
@@ -63,7 +64,7 @@ function Report({ talk, message, onClose }: OfMessage): JSX.Element {
         {t("thread.report.comment")}
         <textarea class="field" rows={2} maxLength={500} dir="auto" value={comment} onInput={(event) => { setComment(event.currentTarget.value); }} />
       </label>
-    </Ask>
+    </Question>
   );
 }
 
@@ -73,12 +74,12 @@ function ToDate({ talk, onClose }: { talk: Talk; onClose: () => void }): JSX.Ele
     void talk.conversation.goToMoment(new Date(`${date}T00:00:00`)).catch(() => undefined);
   };
   return (
-    <Ask title={t("thread.to-date")} yes={t("thread.go")} ready={date !== ""} onYes={go} onClose={onClose}>
+    <Question title={t("thread.to-date")} yes={t("thread.go")} ready={date !== ""} onYes={go} onClose={onClose}>
       <label>
         {t("thread.date")}
         <input class="field" type="date" max={new Date().toISOString().slice(0, 10)} value={date} onInput={(event) => { setDate(event.currentTarget.value); }} />
       </label>
-    </Ask>
+    </Question>
   );
 }
 
@@ -90,7 +91,7 @@ interface Revision {
 function Revisions({ talk, message, onClose }: OfMessage): JSX.Element {
   const found: { items?: Revision[] } | undefined = useFound(talk, `/messages/${message.id}/revisions`);
   return (
-    <Ask title={t("thread.revisions")} onClose={onClose}>
+    <Question title={t("thread.revisions")} onClose={onClose}>
       <ol class="revisions">
         {(found?.items ?? []).map((one, at) => (
           <li key={at}>
@@ -103,7 +104,7 @@ function Revisions({ talk, message, onClose }: OfMessage): JSX.Element {
           <Rich text={message.content} />
         </li>
       </ol>
-    </Ask>
+    </Question>
   );
 }
 
@@ -111,19 +112,19 @@ function Pins({ talk, onClose }: { talk: Talk; onClose: () => void }): JSX.Eleme
   const found: { items?: Message[] } | undefined = useFound(talk, `/rooms/${talk.room}/pins`);
   const items = found?.items;
   return (
-    <Ask title={t("thread.pins")} onClose={onClose}>
+    <Question title={t("thread.pins")} onClose={onClose}>
       {items?.length === 0 && <p class="muted">{t("thread.pins.none")}</p>}
       <ul class="pins">
         {items?.map((message) => (
           <li key={message.id}>
             <button type="button" onClick={() => { onClose(); void talk.lead(message.id); }}>
               <b dir="auto">{message.sender.name}</b>
-              <span dir="auto" class="cut">{message.content}</span>
+              <span dir="auto" class="cut">{plain(message.content)}</span>
             </button>
           </li>
         ))}
       </ul>
-    </Ask>
+    </Question>
   );
 }
 

@@ -4,11 +4,12 @@ import type { JSX } from "preact";
 import type { Message } from "@deskbell/client";
 import * as draw from "@deskbell/ui/drawings.ts";
 import { Icon } from "@deskbell/ui/icon.tsx";
+import { Emojis, Menu, type MenuItem } from "../parts/menu.tsx";
+import { Popover } from "../parts/popover.tsx";
 import { t } from "../words.ts";
-import { Menu, type MenuItem } from "./menu.tsx";
 import type { Talk } from "./talk.ts";
 
-const QUICK = ["👍", "👎", "❤️", "😀", "🎉", "🙏", "👀", "✅"];
+const QUICK = ["👍", "👎", "❤️", "😀", "🎉", "🙏", "👀", "✅"].map((emoji) => [emoji] as const);
 
 export function Tools({ message, talk }: { message: Message; talk: Talk }): JSX.Element {
   const mine = message.sender.id === talk.conversation.me;
@@ -17,20 +18,9 @@ export function Tools({ message, talk }: { message: Message; talk: Talk }): JSX.
       <button type="button" class="ib" aria-label={t("thread.reply")} title={t("thread.reply")} onClick={() => { talk.reply(message); }}>
         <Icon of={draw.back} size={16} mirrors />
       </button>
-      <Menu
-        label={t("thread.react")}
-        class="ib"
-        items={[]}
-        panel={(close) => (
-          <div class="emojis">
-            {QUICK.map((emoji) => (
-              <button type="button" role="menuitem" key={emoji} onClick={() => { close(); void talk.react(message, emoji); }}>{emoji}</button>
-            ))}
-          </div>
-        )}
-      >
-        <Icon of={draw.smile} size={16} />
-      </Menu>
+      <Popover label={t("thread.react")} class="ib" button={<Icon of={draw.smile} size={16} />}>
+        {(close) => <Emojis all={QUICK} onChoose={(emoji) => { close(); void talk.react(message, emoji); }} />}
+      </Popover>
       {talk.mayEdit(message) ? (
         <button type="button" class="ib" aria-label={t("thread.edit")} title={t("thread.edit")} onClick={() => { talk.editing.value = message; }}>
           <Icon of={draw.pencil} size={16} />

@@ -4,9 +4,10 @@ import type { JSX } from "preact";
 import type { Message } from "@deskbell/client";
 import { book, check, shield } from "@deskbell/ui/drawings.ts";
 import { Icon } from "@deskbell/ui/icon.tsx";
+import { plain } from "@deskbell/ui/markup.ts";
 import { moment } from "@deskbell/ui/times.ts";
 import { type Key, t, texts } from "../words.ts";
-import { Ask } from "./ask.tsx";
+import { Question } from "../parts/dialog.tsx";
 import { useFound } from "./questions.tsx";
 import { sourcesOf } from "./sources.tsx";
 import type { Talk } from "./talk.ts";
@@ -52,8 +53,8 @@ export function Trace({ talk, message, onClose }: { talk: Talk; message: Message
   const name = (user: string | null): string =>
     user === null ? "" : (talk.desk.nameOf(user) ?? talk.conversation.people.value.get(user)?.name ?? (user === message.sender.id ? message.sender.name : ""));
   return (
-    <Ask title={t(message.sender.kind === "bot" ? "thread.trace.answer" : "thread.trace.title")} onClose={onClose}>
-      <blockquote dir="auto">{message.content.slice(0, 200)}</blockquote>
+    <Question title={t(message.sender.kind === "bot" ? "thread.trace.answer" : "thread.trace.title")} onClose={onClose}>
+      <blockquote dir="auto">{plain(message.content).slice(0, 200)}</blockquote>
       {found && !found.steps && <p class="muted">{t("thread.trace.none")}</p>}
       <ol class="trace">
         {found?.steps?.map((step, at) => (
@@ -79,6 +80,6 @@ export function Trace({ talk, message, onClose }: { talk: Talk; message: Message
         )}
       </ol>
       {found?.turn != null && <p class="faint num">{t("thread.trace.turn", { turn: found.turn })}</p>}
-    </Ask>
+    </Question>
   );
 }

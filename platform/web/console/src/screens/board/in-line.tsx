@@ -2,6 +2,7 @@
 
 import { clock, warn } from "@deskbell/ui/drawings.ts";
 import { Icon } from "@deskbell/ui/icon.tsx";
+import { plain } from "@deskbell/ui/markup.ts";
 import type { JSX } from "preact";
 import { useRef, useState } from "preact/hooks";
 import type { Agent, CaseRow } from "../../records.ts";
@@ -69,7 +70,7 @@ function Waiter({ row, place, board, agents, changed }: WaiterProps): JSX.Elemen
   const desk = useDesk();
   const team = desk.teams.value.find((one) => one.slug === row.team)?.name ?? row.team;
   const name = nameOfUser(row.visitor ?? { id: row.room, name: "" });
-  const question = asked(row) || row.last?.text || reasonWord(row.reason);
+  const question = asked(row) || (row.last && plain(row.last.text)) || reasonWord(row.reason);
   return (
     <tr>
       <td class="num faint bo-place">{place}</td>
@@ -89,7 +90,7 @@ function Waiter({ row, place, board, agents, changed }: WaiterProps): JSX.Elemen
 function asked(row: CaseRow): string {
   const question = row.handover?.["question"];
   const text = typeof question === "object" && question !== null ? (question as { text?: unknown }).text : question;
-  return typeof text === "string" ? text : "";
+  return typeof text === "string" ? plain(text) : "";
 }
 
 export function Wait({ row, targetS }: { row: CaseRow; targetS: number }): JSX.Element {

@@ -1,9 +1,9 @@
-/** A dialog above the screen: the browser keeps the focus inside and gives it back; Escape asks before typed words are lost. */
+/** A dialog above the screen, with its name and a way out; what was typed is lost only after a question. */
 
 import { x } from "@deskbell/ui/drawings.ts";
 import { Icon } from "@deskbell/ui/icon.tsx";
 import type { ComponentChildren, JSX } from "preact";
-import { useEffect, useId, useRef } from "preact/hooks";
+import { Dialog as Above } from "../../parts/dialog.tsx";
 import { t } from "../../words.ts";
 
 interface DialogProps {
@@ -15,45 +15,18 @@ interface DialogProps {
 }
 
 export function Dialog({ title, close, unsaved = false, children }: DialogProps): JSX.Element {
-  const id = useId();
-  const dialog = useRef<HTMLDialogElement>(null);
-  useEffect(() => {
-    const shown = dialog.current;
-    const before = document.activeElement;
-    shown?.showModal();
-    return () => {
-      shown?.close();
-      if (before instanceof HTMLElement) before.focus();
-    };
-  }, []);
   const leave = (): void => {
     if (!unsaved || confirm(t("screens.unsaved"))) close();
   };
   return (
-    <dialog
-      ref={dialog}
-      class="sc-dialog"
-      aria-labelledby={id}
-      onCancel={(event) => {
-        event.preventDefault();
-        leave();
-      }}
-      onKeyDown={(event) => {
-        // The console's own keys mean nothing in here.
-        event.stopPropagation();
-        if (event.key === "Escape") {
-          event.preventDefault();
-          leave();
-        }
-      }}
-    >
+    <Above label={title} kind="sc-dialog" onClose={leave}>
       <header>
-        <h2 id={id} dir="auto">{title}</h2>
+        <h2 dir="auto">{title}</h2>
         <button type="button" class="ib" aria-label={t("screens.close")} onClick={leave}>
           <Icon of={x} size={16} />
         </button>
       </header>
       {children}
-    </dialog>
+    </Above>
   );
 }
