@@ -13,6 +13,7 @@ import { basename, dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { brotliCompressSync, gzipSync } from "node:zlib";
 import { build, type InlineConfig, type Plugin, type Rolldown } from "vite";
+import { apart } from "./apart.ts";
 import { loader } from "./loader.ts";
 import { report, weigh } from "./sizes.ts";
 import { withoutUnused } from "./unused.ts";
@@ -69,6 +70,7 @@ const chat = await built({
   root: join(WEB, "widget"),
   plugins: [
     nothingBeside,
+    apart(join(WEB, "ui/src/drawings.ts")),
     withoutUnused(join(WEB, "ui/src/tokens.css"), [join(WEB, "widget/src"), join(WEB, "ui/src")]),
   ],
   resolve: { alias },
