@@ -9,7 +9,7 @@
  *   be written below without a jump.
  * - Rows stand in the page in the order of reading, as ordinary content: a screen reader reads them, the keyboard
  *   scrolls the list (it takes the focus), and a row that holds the focus stays in the page.
- * - Up to `whole` rows are all in the page.
+ * - Up to {@link WHOLE} rows are all in the page, and all of more where no `stretch.ts` is given.
  *
  * It announces nothing, since rows come and go with scrolling: say new messages in a live region of your own. Rows
  * are `display: flow-root` boxes without margins of their own; distances between them are their padding.
@@ -17,14 +17,17 @@
 
 import { Component, type ComponentChild, type ComponentChildren, createRef, type JSX } from "preact";
 import { type ReadonlySignal, signal, type Signal } from "@preact/signals";
-import { Heights } from "./heights.ts";
+import type { Stretch } from "./stretch.ts";
+
+/** Up to so many rows are all drawn. */
+export const WHOLE = 200;
 
 interface VirtualProps<Row> {
   rows: readonly Row[];
   /** The same as long as the row is; no two alike. */
   keyOf: (row: Row) => string;
-  /** The height of a row that was not drawn yet, in pixels. */
-  estimate: (row: Row) => number;
+  /** What says which rows of a long list are drawn. It may come later, and is then kept. */
+  stretch?: (() => Stretch<Row>) | undefined;
   draw: (row: Row, index: number) => ComponentChild;
   /** A row that may stand elsewhere the next time, such as a divider: it is not what one reads, so nothing is held by it. */
   moves?: (row: Row) => boolean;
@@ -34,8 +37,6 @@ interface VirtualProps<Row> {
   onStart?: () => void;
   /** Whether the end is followed when one is there: not where newer rows are still to be fetched. */
   follow?: boolean;
-  /** Up to so many rows are all drawn. */
-  whole?: number;
   /** Above the first and below the last row. */
   before?: ComponentChildren;
   after?: ComponentChildren;
@@ -59,27 +60,38 @@ export interface VirtualList {
 const NEAR_END_PX = 32;
 const NEAR_START_PX = 400;
 const ANCHORS = 4;
-/** So much is drawn above and below what is seen, in windows. */
-const AROUND = 1;
+
+interface Held {
+  key: string;
+  index: number;
+  below: number;
+}
+
+/** Where one is in the list. */
+export interface Place {
+  /** Of the window, in pixels. */
+  height: number;
+  /** How far the list is scrolled. */
+  top: number;
+  atEnd: boolean;
+  /** The row that is held in place, and how far it is scrolled. */
+  held: Held | undefined;
+  /** The row that holds the focus; -1: none. */
+  focused: number;
+}
 
 export class Virtual<Row> extends Component<VirtualProps<Row>> implements VirtualList {
   readonly atEnd: Signal<boolean> = signal(true);
   readonly #box = createRef<HTMLDivElement>();
   readonly #edges = [createRef<HTMLDivElement>(), createRef<HTMLDivElement>()] as const; // above the first row, below the last
-  readonly #heights: Heights<Row>;
   readonly #drawn = new Map<string, HTMLElement>();
   #observer: ResizeObserver | undefined;
-  #range: [from: number, to: number] = [0, 0];
+  #stretch: Stretch<Row> | undefined;
   #focused: { key: string; index: number } | undefined; // the row that holds the focus
   // The first rows seen, and how far they are scrolled. The first that is still there is held in place.
-  #anchors: { key: string; index: number; below: number }[] = [];
+  #anchors: Held[] = [];
   #top = 0; // where the list was scrolled to when last looked at
   #settling = 0;
-
-  constructor(props: VirtualProps<Row>) {
-    super(props);
-    this.#heights = new Heights(props.keyOf, props.estimate);
-  }
 
   get element(): HTMLElement | null {
     return this.#box.current;
@@ -117,7 +129,7 @@ export class Virtual<Row> extends Component<VirtualProps<Row>> implements Virtua
   }
 
   toKey(key: string): boolean {
-    const index = this.#heights.indexOf(key, this.#range[0]);
+    const index = this.#indexOf(key);
     if (index < 0) return false;
     this.atEnd.value = false;
     this.#anchors = [{ key, index, below: -(this.element?.clientHeight ?? 0) / 3 }];
@@ -129,39 +141,24 @@ export class Virtual<Row> extends Component<VirtualProps<Row>> implements Virtua
     return this.#drawn.get(key);
   }
 
-  override render({ rows, keyOf, draw, moves, before, after, role, label, class: className = "" }: VirtualProps<Row>): JSX.Element {
-    this.#heights.update(rows);
-    this.#range = this.#window();
-    const [from, to] = this.#range;
-    const focused = this.#focused ? this.#heights.indexOf(this.#focused.key, this.#focused.index) : -1;
-    const kept = focused < from || focused >= to ? focused : -1;
-    const parts: ComponentChild[] = [];
-    const gap = (start: number, end: number): void => {
-      const height = this.#heights.top(end) - this.#heights.top(start);
-      // Always there, so that what follows keeps its place among its siblings.
-      parts.push(<div key={`gap ${parts.length === 0 ? "above" : end === rows.length ? "below" : "between"}`} aria-hidden="true" style={{ height: `${height}px` }} />);
-    };
-    const put = (index: number): void => {
-      const row = rows[index];
-      if (row === undefined) return;
+  override render({ rows, keyOf, draw, moves, before, after, role, label, class: className = "", stretch }: VirtualProps<Row>): JSX.Element {
+    if (!this.#stretch && stretch) {
+      this.#stretch = stretch();
+      this.#stretch.update(rows);
+      this.#measure();
+    }
+    this.#stretch?.update(rows);
+    const parts = (this.#stretch?.parts(this.#place()) ?? [...rows.keys()]).map((part) => {
+      if (typeof part === "object") return <div key={`gap ${part.gap}`} aria-hidden="true" style={{ height: `${part.height}px` }} />;
+      const row = rows[part];
+      if (row === undefined) return null;
       const key = keyOf(row);
-      parts.push(
-        <div key={key} ref={(element: HTMLDivElement | null) => { this.#hold(key, element); }} data-index={index} data-moves={moves?.(row) ? true : undefined} class="virtual-row">
-          {draw(row, index)}
-        </div>,
+      return (
+        <div key={key} ref={(element: HTMLDivElement | null) => { this.#hold(key, element); }} data-index={part} data-moves={moves?.(row) ? true : undefined} class="virtual-row">
+          {draw(row, part)}
+        </div>
       );
-    };
-    gap(0, kept >= 0 && kept < from ? kept : from);
-    if (kept >= 0 && kept < from) {
-      put(kept);
-      gap(kept + 1, from);
-    }
-    for (let index = from; index < to; index++) put(index);
-    if (kept >= to) {
-      gap(to, kept);
-      put(kept);
-    }
-    gap(Math.max(to, kept + 1), rows.length);
+    });
     return (
       <div
         ref={this.#box}
@@ -235,11 +232,9 @@ export class Virtual<Row> extends Component<VirtualProps<Row>> implements Virtua
       if (!element.isConnected) {
         this.#drawn.delete(key);
         this.#observer?.unobserve(element);
-        continue;
-      }
-      this.#observer?.observe(element);
-      this.#heights.measured(Number(element.dataset["index"]), element.offsetHeight);
+      } else this.#observer?.observe(element);
     }
+    this.#measure();
     if (this.atEnd.peek()) {
       box.scrollTop = box.scrollHeight;
     } else {
@@ -255,38 +250,34 @@ export class Virtual<Row> extends Component<VirtualProps<Row>> implements Virtua
     this.#extend();
   }
 
+  #measure(): void {
+    const stretch = this.#stretch;
+    if (!stretch) return;
+    for (const [key, { dataset, offsetHeight }] of this.#drawn) stretch.measured(stretch.indexOf(key, Number(dataset["index"])), offsetHeight);
+  }
+
   /** Draw other rows where the window shows some that are not drawn. */
   #extend(): void {
-    const [from, to] = this.#window();
-    const [drawnFrom, drawnTo] = this.#range;
-    const spare = (this.element?.clientHeight ?? 0) / 2;
-    const above = from >= drawnFrom || this.#heights.top(drawnFrom) < this.#top - spare;
-    const below = to <= drawnTo || this.#heights.top(drawnTo) > this.#top + spare * 3;
-    if (above && below) return;
     // Each drawing makes more heights known, so this ends; the number is for what nobody has thought of.
-    if (this.#settling++ > 8) return;
-    this.forceUpdate();
+    if (this.#stretch?.lacks(this.#place()) && this.#settling++ <= 8) this.forceUpdate();
+  }
+
+  #indexOf(key: string, near?: number): number {
+    const { rows, keyOf } = this.props;
+    return this.#stretch ? this.#stretch.indexOf(key, near) : rows.findIndex((row) => keyOf(row) === key);
   }
 
   /** The row that is held in place, where it is now. */
-  #held(): { key: string; index: number; below: number } | undefined {
+  #held(): Held | undefined {
     for (const { key, index, below } of this.#anchors) {
-      const now = this.#heights.indexOf(key, index);
+      const now = this.#indexOf(key, index);
       if (now >= 0) return { key, index: now, below };
     }
     return undefined;
   }
 
-  /** The rows to draw: those seen, and some around. */
-  #window(): [from: number, to: number] {
-    const { rows, whole = 200 } = this.props;
-    if (rows.length <= whole) return [0, rows.length];
-    const height = this.element?.clientHeight ?? 600;
-    let top = this.#heights.total - height;
-    if (!this.atEnd.peek()) {
-      const anchor = this.#held();
-      top = anchor ? this.#heights.top(anchor.index) + anchor.below : this.#top;
-    }
-    return [this.#heights.at(top - height * AROUND), this.#heights.at(top + height * (1 + AROUND)) + 1];
+  #place(): Place {
+    const focused = this.#focused ? this.#indexOf(this.#focused.key, this.#focused.index) : -1;
+    return { height: this.element?.clientHeight ?? 600, top: this.#top, atEnd: this.atEnd.peek(), held: this.#held(), focused };
   }
 }

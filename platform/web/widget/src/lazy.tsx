@@ -20,23 +20,33 @@ export const idle: Moment = () =>
     setTimeout(go, 2000);
   });
 
-/**
- * Draws nothing until `fetch` has brought the part, for which it waits until it is the `moment`. One that does not come
- * is asked for again when it is shown again.
- */
-export function lazy<Props extends object>(fetch: (props: Props) => Promise<FunctionComponent<Props>>, moment: Moment = atOnce): FunctionComponent<Props> {
-  const part = signal<{ draw: FunctionComponent<Props> } | undefined>(undefined);
+const AGAIN_MS = 3000;
+
+/** What `fetch` brings, once it is here; who reads it asks for it, and again after a while if it does not come. */
+export function fetched<T, Given extends unknown[]>(fetch: (...given: Given) => Promise<T>): (...given: Given) => T | undefined {
+  const part = signal<{ it?: T }>({});
   let asked: Promise<void> | undefined;
-  return function Lazy(props: Props): JSX.Element | null {
-    asked ??= moment().then(() => fetch(props)).then(
-      (draw) => {
-        part.value = { draw };
+  return (...given) => {
+    asked ??= fetch(...given).then(
+      (it) => {
+        part.value = { it };
       },
       () => {
-        asked = undefined;
+        setTimeout(() => {
+          asked = undefined;
+          part.value = {};
+        }, AGAIN_MS);
       },
     );
-    const Draw = part.value?.draw;
+    return part.value.it;
+  };
+}
+
+/** Draws nothing until `fetch` has brought the part, for which it waits until it is the `moment`. */
+export function lazy<Props extends object>(fetch: (props: Props) => Promise<FunctionComponent<Props>>, moment: Moment = atOnce): FunctionComponent<Props> {
+  const part = fetched((props: Props) => moment().then(() => fetch(props)));
+  return function Lazy(props: Props): JSX.Element | null {
+    const Draw = part(props);
     return Draw ? <Draw {...props} /> : null;
   };
 }

@@ -6,10 +6,11 @@ import { down } from "@deskbell/ui/drawings.ts";
 import { Icon } from "@deskbell/ui/icon.tsx";
 import { day } from "@deskbell/ui/times.ts";
 import type { EventsRow, Row } from "@deskbell/ui/timeline.ts";
-import { Virtual, type VirtualList } from "@deskbell/ui/virtual.tsx";
+import { Virtual, type VirtualList, WHOLE } from "@deskbell/ui/virtual.tsx";
 import { Choices } from "./choices.tsx";
 import { eventLine } from "./events.ts";
 import { Ending, Waiting } from "./later.tsx";
+import { fetched } from "./lazy.tsx";
 import { MessageRow, StreamingRow } from "./message.tsx";
 import type { Session } from "./session.ts";
 import type { Talk } from "./talk.ts";
@@ -17,20 +18,24 @@ import { Typing } from "./typing.tsx";
 import { UnsentRow } from "./unsent.tsx";
 import { words } from "./words.ts";
 
+/** What a long conversation takes to be smooth. */
+const far = fetched(() => import("./far.ts"));
+
 export function Thread({ talk }: { talk: Talk }): JSX.Element {
   const draw = useCallback((row: Row) => <Drawn row={row} talk={talk} />, [talk]);
   const hold = useCallback((list: VirtualList | null) => {
     talk.list.value = list;
   }, [talk]);
+  const rows = talk.rows.value;
   return (
     <div class="thread">
       <Virtual
         class="log"
         role="log"
         label={words.t("log")}
-        rows={talk.rows.value}
+        rows={rows}
         keyOf={keyOf}
-        estimate={estimate}
+        stretch={rows.length > WHOLE ? far()?.stretch : undefined}
         draw={draw}
         moves={moves}
         hold={hold}
@@ -73,20 +78,6 @@ function keyOf(row: Row): string {
 
 function moves({ is }: Row): boolean {
   return is === "day" || is === "new" || is === "events";
-}
-
-/** About how high a row will be, before it is drawn. */
-function estimate(row: Row): number {
-  switch (row.is) {
-    case "message":
-      return 50 + Math.ceil(row.message.content.length / 34) * 22 + (row.first ? 24 : 0);
-    case "unsent":
-      return 70 + Math.ceil(row.unsent.content.length / 34) * 22;
-    case "events":
-      return 28 * row.messages.length;
-    default:
-      return 36;
-  }
 }
 
 function Drawn({ row, talk }: { row: Row; talk: Talk }): JSX.Element {

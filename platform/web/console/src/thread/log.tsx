@@ -10,6 +10,7 @@ import { Icon } from "@deskbell/ui/icon.tsx";
 import { plain } from "@deskbell/ui/markup.ts";
 import { Rich } from "@deskbell/ui/rich.tsx";
 import { day } from "@deskbell/ui/times.ts";
+import { Stretch } from "@deskbell/ui/stretch.ts";
 import { Virtual, type VirtualList } from "@deskbell/ui/virtual.tsx";
 import { t, texts } from "../words.ts";
 import { Card } from "./card.tsx";
@@ -49,7 +50,7 @@ export function Log({ talk }: { talk: Talk }): JSX.Element {
         class="log"
         rows={rows}
         keyOf={keyOf}
-        estimate={estimate}
+        stretch={stretch}
         draw={(row) => <Drawn row={row} talk={talk} />}
         moves={moves}
         hold={setList}
@@ -94,6 +95,10 @@ function estimate(row: Row): number {
   if (row.kind === "message" || row.kind === "note") return 46 + 20 * Math.min(30, Math.ceil(row.message.content.length / 60));
   if (row.kind === "writing") return 46 + 20 * Math.ceil(row.text.length / 60);
   return row.kind === "card" ? 220 : 36;
+}
+
+function stretch(): Stretch<Row> {
+  return new Stretch(keyOf, estimate);
 }
 
 function Drawn({ row, talk }: { row: Row; talk: Talk }): JSX.Element | null {
