@@ -15,7 +15,19 @@ import pytest_asyncio
 from msgspec.structs import replace
 from structlog.testing import capture_logs
 
-from deskbell.actions import cases, editing, escalation, messages, notes, pins, reactions, reads, rooms, support
+from deskbell.actions import (
+    cases,
+    editing,
+    escalation,
+    members,
+    messages,
+    notes,
+    pins,
+    reactions,
+    reads,
+    rooms,
+    support,
+)
 from deskbell.errors import NotFound, OutcomeUnknown, Unavailable
 from deskbell.ids import RoomId, new_id
 from deskbell.model.records import Actor
@@ -187,9 +199,9 @@ async def test_a_silent_place_takes_no_number(office: Office) -> None:
     admin, tom = await office.agent(role="admin"), await office.person("Tom")
     room = await office.room(admin, channel_type="community")
     tip = await office.tip(room)
-    await rooms.join(office.ports, tom, room)
+    await members.join(office.ports, tom, room)
     assert await office.tip(room) == tip
-    await rooms.leave(office.ports, tom, room)
+    await members.leave(office.ports, tom, room)
     assert await office.tip(room) == tip
     assert [e.seq for e in office.desk.announced if e.kind == "participant" and e.sender == tom.id] == [0, 0]
 
@@ -321,20 +333,20 @@ class Scene:
 
     async def join(self) -> Prepared:
         room = await self.conversation()
-        return lambda: rooms.join(self.ports, self.ada, room)
+        return lambda: members.join(self.ports, self.ada, room)
 
     async def leave(self) -> Prepared:
         await self._tom_is_in()
-        return lambda: rooms.leave(self.ports, self.tom, self.room)
+        return lambda: members.leave(self.ports, self.tom, self.room)
 
     async def ban(self) -> Prepared:
         await self._tom_is_in()
-        return lambda: rooms.change_place(self.ports, self.ana, self.room, self.tom.id, state="banned")
+        return lambda: members.change_place(self.ports, self.ana, self.room, self.tom.id, state="banned")
 
     async def mute(self) -> Prepared:
         await self._tom_is_in()
         seconds = next(_numbers)
-        return lambda: rooms.change_place(self.ports, self.ana, self.room, self.tom.id, mute_s=seconds)
+        return lambda: members.change_place(self.ports, self.ana, self.room, self.tom.id, mute_s=seconds)
 
     async def _tom_is_in(self) -> None:
         async with self.ports.journal.change(self.office.tenant, self.room) as change:

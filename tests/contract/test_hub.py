@@ -17,7 +17,7 @@ import msgspec
 import pytest
 import pytest_asyncio
 
-from deskbell.actions import access, editing, presence, reactions, reads, rooms
+from deskbell.actions import access, editing, members, presence, reactions, reads, rooms
 from deskbell.errors import Conflict, DeskbellError, NotFound
 from deskbell.hub import Connection, Hub, Stream, Subscription, fan_out, healing, inboxes, reader, streams
 from deskbell.ids import ConnectionId, RoomId, new_id
@@ -853,9 +853,9 @@ async def _restore(exchange: Exchange, room: RoomId, *, to: int) -> None:
 async def _gone(exchange: Exchange, how: str, ana: Actor, tom: Actor, room: RoomId) -> None:
     ports = exchange.office.ports
     if how == "leave":
-        await rooms.leave(ports, tom, room)
+        await members.leave(ports, tom, room)
     else:
-        await rooms.change_place(ports, ana, room, tom.id, state={"kick": "left", "ban": "banned"}[how])
+        await members.change_place(ports, ana, room, tom.id, state={"kick": "left", "ban": "banned"}[how])
 
 
 @pytest.mark.parametrize("how", ["leave", "kick", "ban"])
@@ -934,7 +934,7 @@ async def test_staff_who_leave_a_group_hear_no_more_of_it_than_anybody(on_sqlite
     room = await on_sqlite.office.room(ana, agent)
     line = on_sqlite.connect(agent, room)
     await on_sqlite.subscribe(line, room)
-    await rooms.leave(on_sqlite.office.ports, agent, room)
+    await members.leave(on_sqlite.office.ports, agent, room)
     end = len(line.frames)
     await on_sqlite.office.desk.sends(ana, room, "without Ada")
     await asyncio.sleep(0.1)
@@ -968,7 +968,7 @@ async def test_where_history_begins_with_joining_no_byte_from_before_gets_out(pa
     room = await office.room(ana)
     old = [await office.desk.sends(ana, room, f"secret {n}") for n in range(5)]
     witness = await parlour.listener(ana, room)
-    await rooms.add(ports, ana, room, tom.id)
+    await members.add(ports, ana, room, tom.id)
     line = parlour.connect(tom, room)
     await parlour.subscribe(line, room)
     before = line.room(room).position
@@ -1003,9 +1003,9 @@ async def test_who_has_joined_again_where_history_begins_with_joining_starts_ane
     room = await office.room(ana, tom)
     line = await parlour.listener(tom, room)
     position = line.room(room).position
-    await rooms.leave(ports, tom, room)
+    await members.leave(ports, tom, room)
     await office.desk.sends(ana, room, "secret")
-    await rooms.add(ports, ana, room, tom.id)
+    await members.add(ports, ana, room, tom.id)
 
     again = await parlour.listener(tom, room, since=position)
     assert [frame["type"] for frame in again.frames] == ["reset"]
@@ -1029,7 +1029,7 @@ async def test_in_a_counted_room_coming_and_going_is_silent(
     witness = await on_sqlite.listener(ada, room)
     tip = await office.tip(room)
     for who in crowd:
-        await rooms.join(ports, who, room)
+        await members.join(ports, who, room)
     line = on_sqlite.connect(crowd[0], room)
     await on_sqlite.subscribe(line, room)
 
@@ -1053,7 +1053,7 @@ async def test_in_a_counted_room_coming_and_going_is_silent(
     await reads.mark_read(ports, marks, crowd[0], room, tip)
     assert witness.of("presence", "receipt") == []
 
-    await rooms.leave(ports, crowd[0], room)
+    await members.leave(ports, crowd[0], room)
     end = len(line.frames)
     await office.desk.sends(ada, room, "to those who stay")
     await asyncio.sleep(TWO_INBOXES_S)
@@ -1151,7 +1151,7 @@ async def test_a_preview_is_never_from_before_one_joined(parlour: Exchange) -> N
     parlour.connect(ana, room)
     await office.desk.sends(ana, room, "secret")
     line = parlour.connect(tom)
-    await rooms.add(ports, ana, room, tom.id)
+    await members.add(ports, ana, room, tom.id)
     await reads.mark_read(ports, reads.Marks(ports), tom, room, 10**6)
     await parlour.until(lambda: line.of("inbox"), "an inbox")
     assert "last" not in line.of("inbox")[-1]
@@ -1297,7 +1297,7 @@ async def test_nothing_is_left_of_those_who_have_gone(on_sqlite: Exchange, monke
     lines[2].gate.clear()
     joining = asyncio.create_task(on_sqlite.subscribe(lines[2], room, since=1))
     await asyncio.sleep(0.02)
-    await rooms.change_place(office.ports, ana, room, tom.id, state="left")
+    await members.change_place(office.ports, ana, room, tom.id, state="left")
     for line in lines:
         on_sqlite.hub.remove(line.connection)
         line.close(1006)

@@ -16,7 +16,7 @@ import pytest_asyncio
 from msgspec.structs import replace
 from structlog.testing import capture_logs
 
-from deskbell.actions import cases, editing, escalation, messages, reactions, rooms, support, transcript
+from deskbell.actions import cases, editing, escalation, members, messages, reactions, rooms, support, transcript
 from deskbell.clock import to_us
 from deskbell.errors import (
     ClientIdReused,
@@ -266,15 +266,15 @@ async def test_another_sender_or_room_may_use_the_same_client_id(office: Office)
 
 
 async def _ban(office: Office, owner: Actor, who: Actor, room: RoomId) -> None:
-    await rooms.change_place(office.ports, owner, room, who.id, state="banned")
+    await members.change_place(office.ports, owner, room, who.id, state="banned")
 
 
 async def _remove(office: Office, owner: Actor, who: Actor, room: RoomId) -> None:
-    await rooms.change_place(office.ports, owner, room, who.id, state="left")
+    await members.change_place(office.ports, owner, room, who.id, state="left")
 
 
 async def _mute(office: Office, owner: Actor, who: Actor, room: RoomId) -> None:
-    await rooms.change_place(office.ports, owner, room, who.id, mute_s=60)
+    await members.change_place(office.ports, owner, room, who.id, mute_s=60)
 
 
 async def _close(office: Office, owner: Actor, who: Actor, room: RoomId) -> None:
@@ -394,7 +394,7 @@ async def test_a_bots_answer_is_not_stored_after_the_room_changed_hands(house: O
 async def test_a_reply_is_not_stored_over_a_colleague_who_committed_first(house: Office) -> None:
     maya, ada = await house.person("Maya", kind="visitor"), await house.agent()
     opened, _ = await support.open_conversation(house.ports, maya)
-    await rooms.join(house.ports, ada, opened.id)
+    await members.join(house.ports, ada, opened.id)
 
     async def change_hands(changing: Any) -> None:
         present = changing.room(opened.id)
@@ -415,7 +415,7 @@ async def test_of_a_ban_and_many_sends_none_is_numbered_after_the_ban(two: Offic
         one, other = two.instances
         sends = [(one if n % 2 else other).post(tom, room, f"{n}") for n in range(60)]
         await asyncio.sleep(0.002 * round_)
-        banned = await rooms.change_place(two.ports, ana, room, tom.id, state="banned")
+        banned = await members.change_place(two.ports, ana, room, tom.id, state="banned")
         sends += [(one if n % 2 else other).post(tom, room, f"{n} after") for n in range(10)]
         outcomes = await asyncio.gather(*sends)
         stored = [outcome.message.seq for outcome in outcomes if isinstance(outcome, Posted)]
@@ -432,7 +432,7 @@ async def test_an_agent_does_not_reply_over_a_colleague(office: Office) -> None:
     """``expect.owner_version`` and ``expect.seq`` are looked at under the lock, and say what is true now."""
     maya, ada = await office.person("Maya", kind="visitor"), await office.agent()
     opened, _ = await support.open_conversation(office.ports, maya)
-    await rooms.join(office.ports, ada, opened.id)
+    await members.join(office.ports, ada, opened.id)
     room, version, tip = opened.id, opened.owner_version, await office.tip(opened.id)
     stale, fine = await asyncio.gather(
         office.desk.post(ada, room, "a", expect=expecting(owner_version=version + 1)),

@@ -13,7 +13,7 @@ import pytest
 import pytest_asyncio
 from msgspec.structs import replace
 
-from deskbell.actions import editing, pins, reactions, reads
+from deskbell.actions import editing, members, pins, reactions, reads
 from deskbell.actions import rooms as room_actions
 from deskbell.ids import MessageId, RoomId, UserId, new_id
 from deskbell.model.policy import Policy
@@ -266,7 +266,7 @@ async def test_who_is_not_in_the_room_leaves_no_mark(office: Office) -> None:
     room = await office.room(ana, tom)
     await fill(office, ana, room, ["Hi"] * 5)
     await _mark(office, room, tom, 4)
-    await room_actions.change_place(office.ports, ana, room, tom.id, state="banned")
+    await members.change_place(office.ports, ana, room, tom.id, state="banned")
     assert await _mark(office, room, tom, 6) == (-1, -1)
     assert await office.db.fetchval(
         "SELECT last_read_seq FROM participants WHERE room_id = $1 AND user_id = $2", room, tom.id
@@ -278,8 +278,8 @@ async def test_who_comes_back_has_read_what_they_had_read(office: Office) -> Non
     room = await office.room(ana, tom)
     await fill(office, ana, room, ["Hi"] * 5)
     await _mark(office, room, tom, 6)
-    await room_actions.leave(office.ports, tom, room)
-    await room_actions.add(office.ports, ana, room, tom.id)
+    await members.leave(office.ports, tom, room)
+    await members.add(office.ports, ana, room, tom.id)
     assert await _mark(office, room, tom, 0) == (6, 0)
 
 
@@ -346,7 +346,7 @@ async def test_what_was_said_before_somebody_came_is_not_unread(office: Office) 
     ana, tom = await office.person("Ana"), await office.person("Tom")
     room = await office.room(ana)
     await fill(office, ana, room, ["Hi"] * 4)
-    await room_actions.add(office.ports, ana, room, tom.id)
+    await members.add(office.ports, ana, room, tom.id)
     assert await rooms.unread(office.db, office.tenant, room, tom.id) == (0, False)
     await office.desk.sends(ana, room, "Welcome")
     assert await rooms.unread(office.db, office.tenant, room, tom.id) == (1, False)

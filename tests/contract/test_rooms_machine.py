@@ -22,7 +22,7 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
 
-from deskbell.actions import access, closing, editing, messages, pins, reactions, rooms
+from deskbell.actions import access, closing, editing, members, messages, pins, reactions, rooms
 from deskbell.actions.reads import Marks
 from deskbell.contracts import ChannelType
 from deskbell.errors import DeskbellError, NotFound
@@ -256,9 +256,9 @@ class RoomsMachine(RuleBasedStateMachine):
         who = self.people[pick]
         if who.id in self.banned:
             with pytest.raises(NotFound):
-                self.run_(rooms.join(self.ports, who, self.room))
+                self.run_(members.join(self.ports, who, self.room))
         else:
-            self.run_(rooms.join(self.ports, who, self.room))
+            self.run_(members.join(self.ports, who, self.room))
             self.tip += int(who.id not in self.joined and self._is_told_of(who))
             if who.id not in self.joined:
                 self.moderators.discard(who.id)
@@ -273,11 +273,11 @@ class RoomsMachine(RuleBasedStateMachine):
         if who.id not in self.joined:
             return
         if how == "leaves":
-            self.run_(rooms.leave(self.ports, who, self.room))
+            self.run_(members.leave(self.ports, who, self.room))
             self.tip += int(self._is_told_of(who))
         else:
             state = "left" if how == "kicked" else "banned"
-            self.run_(rooms.change_place(self.ports, self.owner, self.room, who.id, state=state))
+            self.run_(members.change_place(self.ports, self.owner, self.room, who.id, state=state))
             self.known.add(who.id)
             self.tip += 1
         self.joined.discard(who.id)
@@ -288,7 +288,7 @@ class RoomsMachine(RuleBasedStateMachine):
     def a_ban_is_lifted(self, pick: int) -> None:
         who = self.people[pick]
         if who.id in self.banned:
-            self.run_(rooms.change_place(self.ports, self.owner, self.room, who.id, state="joined"))
+            self.run_(members.change_place(self.ports, self.owner, self.room, who.id, state="joined"))
             self.banned.discard(who.id)
             self.tip += 1
 
@@ -296,7 +296,7 @@ class RoomsMachine(RuleBasedStateMachine):
     def somebody_becomes_moderator(self, pick: int) -> None:
         who = self.people[pick]
         if who.id in self.joined and who.id not in self.moderators:
-            self.run_(rooms.change_place(self.ports, self.owner, self.room, who.id, role="moderator"))
+            self.run_(members.change_place(self.ports, self.owner, self.room, who.id, role="moderator"))
             self.moderators.add(who.id)
             self.known.add(who.id)
             self.tip += 1
@@ -305,7 +305,7 @@ class RoomsMachine(RuleBasedStateMachine):
     def somebody_is_moderator_no_more(self, pick: int) -> None:
         who = self.people[pick]
         if who.id in self.joined and who.id in self.moderators:
-            self.run_(rooms.change_place(self.ports, self.owner, self.room, who.id, role="member"))
+            self.run_(members.change_place(self.ports, self.owner, self.room, who.id, role="member"))
             self.moderators.discard(who.id)
             self.tip += 1
 

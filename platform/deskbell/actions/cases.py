@@ -17,8 +17,8 @@ from deskbell.actions.access import Place
 from deskbell.actions.closing import closed_in, reopened_in
 from deskbell.actions.content import checked_text
 from deskbell.actions.escalation import needs_support, open_in
+from deskbell.actions.members import enter_in
 from deskbell.actions.packets import packet_of
-from deskbell.actions.rooms import enter_in
 from deskbell.contracts import HandOver
 from deskbell.errors import Conflict, Forbidden, Invalid, NotFound, PreconditionFailed
 from deskbell.ids import CaseId, RoomId, UserId, is_id

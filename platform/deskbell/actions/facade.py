@@ -10,7 +10,19 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
-from deskbell.actions import editing, messages, people, pins, presence, reactions, reads, rooms, support, transcript
+from deskbell.actions import (
+    editing,
+    members,
+    messages,
+    people,
+    pins,
+    presence,
+    reactions,
+    reads,
+    rooms,
+    support,
+    transcript,
+)
 from deskbell.actions.messages import Held
 from deskbell.actions.reads import Marks
 from deskbell.contracts.desk import Acting, Excerpt, Presence, ReadMark, Revision, RoomEntry, Sent, Thread, Unread
@@ -138,31 +150,31 @@ class _Acting:
         return rooms.state_of(self._ports, await self._do(rooms.archive, _known(room)))
 
     async def join(self, room: RoomId) -> Participant:
-        return await self._do(rooms.join, room)
+        return await self._do(members.join, room)
 
     async def leave(self, room: RoomId) -> None:
-        await self._do(rooms.leave, _known(room))
+        await self._do(members.leave, _known(room))
 
     async def members(self, room: RoomId) -> Sequence[Participant]:
-        return await self._do(rooms.participants, room)
+        return await self._do(members.participants, room)
 
     async def add(self, room: RoomId, user: UserId, *, role: str | None = None) -> Participant:
-        return await self._do(rooms.add, _known(room), user, role)
+        return await self._do(members.add, _known(room), user, role)
 
     async def set_role(self, room: RoomId, user: UserId, role: str) -> Participant:
-        return await self._do(rooms.change_place, _known(room), user, role=role)
+        return await self._do(members.change_place, _known(room), user, role=role)
 
     async def kick(self, room: RoomId, user: UserId) -> None:
-        await self._do(rooms.remove, _known(room), user)
+        await self._do(members.remove, _known(room), user)
 
     async def mute(self, room: RoomId, user: UserId, seconds: int) -> Participant:
-        return await self._do(rooms.change_place, _known(room), user, mute_s=seconds)
+        return await self._do(members.change_place, _known(room), user, mute_s=seconds)
 
     async def ban(self, room: RoomId, user: UserId) -> Participant:
-        return await self._do(rooms.change_place, _known(room), user, state="banned")
+        return await self._do(members.change_place, _known(room), user, state="banned")
 
     async def unban(self, room: RoomId, user: UserId) -> Participant:
-        return await self._do(rooms.change_place, _known(room), user, state="joined")
+        return await self._do(members.change_place, _known(room), user, state="joined")
 
     # messages
 

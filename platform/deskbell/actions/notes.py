@@ -10,7 +10,8 @@ from collections.abc import Sequence
 
 from deskbell.actions import access, drafts
 from deskbell.actions.content import checked_mentions, checked_text
-from deskbell.actions.rooms import enter_in, new_room
+from deskbell.actions.members import enter_in
+from deskbell.actions.rooms import new_room
 from deskbell.errors import NotFound
 from deskbell.ids import MessageId, RoomId, UserId
 from deskbell.model.records import Actor, PublicUser, Room

@@ -7,7 +7,8 @@ from typing import Any
 import msgspec
 
 from deskbell.actions import closing, escalation, packets, voices
-from deskbell.actions.rooms import new_member, new_room, state_of
+from deskbell.actions.members import new_member
+from deskbell.actions.rooms import new_room, state_of
 from deskbell.clock import from_us
 from deskbell.contracts import HandOver
 from deskbell.errors import Forbidden, Invalid, RoomClosed

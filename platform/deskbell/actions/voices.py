@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from deskbell.actions.rooms import enter_in
+from deskbell.actions.members import enter_in
 from deskbell.ids import RoomId, TenantId
 from deskbell.model import ownership
 from deskbell.model.records import PublicUser, Room

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from msgspec import UNSET, Meta, UnsetType
 from quart import Blueprint
 
-from deskbell.actions import bans, rooms
+from deskbell.actions import bans, members
 from deskbell.actions.bans import Ban
 from deskbell.clock import to_us
 from deskbell.errors import Forbidden, Invalid, LimitReached, RoomClosed
@@ -61,7 +61,7 @@ def blueprint(edge: Edge) -> Blueprint:
         """Who is in the room, in the order they came; where members are only counted, who stands above, and oneself."""
         query: ParticipantsQuery = ask.query
         after = read_cursor(query.cursor, int, UserId)
-        found = await rooms.participants(ports, ask.actor, room_id, limit=query.limit + 1, after=after)
+        found = await members.participants(ports, ask.actor, room_id, limit=query.limit + 1, after=after)
         page = found[: query.limit]
         last = page[-1] if len(found) > len(page) else None
         return Items(page, None if last is None else cursor(to_us(last.joined_at), last.user.id))
@@ -74,7 +74,7 @@ def blueprint(edge: Edge) -> Blueprint:
     )
     async def add_participant(ask: Ask, room_id: RoomId) -> Participant:
         """Bring somebody into the room. Who is there already stays as they are."""
-        return await rooms.add(ports, ask.actor, room_id, ask.body.user, ask.body.role)
+        return await members.add(ports, ask.actor, room_id, ask.body.user, ask.body.role)
 
     @routes.patch(
         "/rooms/<room_id>/participants/<user_id>", Participant, body=PlaceChange, refuses=[Forbidden, Invalid]
@@ -82,7 +82,7 @@ def blueprint(edge: Edge) -> Blueprint:
     async def change_participant(ask: Ask, room_id: RoomId, user_id: UserId) -> Participant:
         """Give somebody another role, mute, ban or remove them."""
         body: PlaceChange = ask.body
-        return await rooms.change_place(
+        return await members.change_place(
             ports,
             ask.actor,
             room_id,
@@ -98,7 +98,7 @@ def blueprint(edge: Edge) -> Blueprint:
     @routes.delete("/rooms/<room_id>/participants/<user_id>", Done, refuses=[Forbidden])
     async def remove_participant(ask: Ask, room_id: RoomId, user_id: UserId) -> Done:
         """Remove somebody from the room; oneself too."""
-        await rooms.remove(ports, ask.actor, room_id, user_id)
+        await members.remove(ports, ask.actor, room_id, user_id)
         return Done()
 
     @routes.get("/bans", Items[Ban], query=BansQuery)

@@ -9,7 +9,7 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 from quart import Blueprint
 
-from deskbell.actions import rooms
+from deskbell.actions import members, rooms
 from deskbell.actions.rooms import ChannelEntry
 from deskbell.clock import from_us
 from deskbell.errors import Conflict, Forbidden, LimitReached, NotFound, RoomClosed, TooLarge
@@ -173,12 +173,12 @@ def blueprint(edge: Edge) -> Blueprint:
     @routes.post("/rooms/<room_id>/join", Participant, body=Nothing, refuses=[RoomClosed, LimitReached])
     async def join_room(ask: Ask, room_id: RoomId) -> Participant:
         """Enter a room by oneself, where that is allowed. Joining again changes nothing."""
-        return await rooms.join(ports, ask.actor, room_id)
+        return await members.join(ports, ask.actor, room_id)
 
     @routes.post("/rooms/<room_id>/leave", Done, body=Nothing)
     async def leave_room(ask: Ask, room_id: RoomId) -> Done:
         """Leave a room. Nothing more of it arrives."""
-        await rooms.leave(ports, ask.actor, room_id)
+        await members.leave(ports, ask.actor, room_id)
         return Done()
 
     return routes.blueprint
