@@ -10,7 +10,7 @@ import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Protocol
@@ -18,7 +18,16 @@ from urllib.parse import urlsplit
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, Request, async_playwright, expect
+from playwright.async_api import (
+    Browser,
+    BrowserContext,
+    ConsoleMessage,
+    Locator,
+    Page,
+    Request,
+    async_playwright,
+    expect,
+)
 
 from deskbell.testing.desk import Desk
 
@@ -135,6 +144,32 @@ def windows(browser: Browser, faces: Path) -> Callable[..., Any]:
         assert troubles.unexpected() == []
 
     return opened
+
+
+@pytest.fixture
+def composes() -> Callable[[Locator, str], Awaitable[None]]:
+    """Write a word by an input method, whose Enter takes it, as Chrome tells of that and as Safari does."""
+    keys = """async (field, word) => {
+      const pressed = { key: 'Enter', bubbles: true, cancelable: true };
+      const enter = (more) => field.dispatchEvent(new KeyboardEvent('keydown', { ...pressed, ...more }));
+      const told = (kind) => field.dispatchEvent(new CompositionEvent(kind, { data: word, bubbles: true }));
+      told('compositionstart');
+      field.value = word;
+      field.dispatchEvent(new InputEvent('input', { data: word, bubbles: true, isComposing: true }));
+      await new Promise((done) => setTimeout(done, 100)); // until the page has drawn it
+      enter({ isComposing: true });
+      told('compositionend');
+      enter({ keyCode: 229 });
+      await new Promise((done) => setTimeout(done, 20));
+      enter({ keyCode: 229 });
+    }"""
+
+    async def composed(field: Locator, word: str) -> None:
+        await field.focus()
+        await field.evaluate(keys, word)
+        await expect(field).to_have_value(word)
+
+    return composed
 
 
 class Shop:

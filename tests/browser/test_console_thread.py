@@ -32,6 +32,17 @@ async def test_a_reply_reaches_the_visitor_and_a_note_never_does(desk: Desk, win
         assert "trader" not in str(case.line.frames)
 
 
+async def test_the_enter_of_an_input_method_sends_nothing(
+    desk: Desk, windows: Callable[..., Any], composes: Callable[..., Any]
+) -> None:
+    async with opened(desk, windows, "Hello", mine=True) as case:
+        await composes(case.field, "こんにちは")
+        await case.field.press("End")
+        await case.write("こんにちは!")
+        await case.line.hears(case.room, "こんにちは!")
+        assert case.line.heard(case.room) == ["Hello", "こんにちは!"]
+
+
 async def test_notes_stand_where_they_were_written(desk: Desk, windows: Callable[..., Any]) -> None:
     async with opened(desk, windows, mine=True) as case:
         for text in ("One", "Two", "Three"):

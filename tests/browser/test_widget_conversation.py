@@ -295,6 +295,15 @@ async def test_a_message_is_there_once_in_every_picture_from_the_key_press_on(de
         assert await talk.texts() == ["One", "Hello.", "Is it there?", "Hello."]
 
 
+async def test_the_enter_of_an_input_method_sends_nothing(desk: Desk, talks: Any, composes: Any) -> None:
+    desk.bot.answers("Hello.")
+    async with talks() as (talk, _):
+        await composes(talk.field, "こんにちは")
+        await talk.field.press("Enter")
+        await expect(talk.message("Hello.")).to_be_visible()
+        assert await talk.texts() == ["こんにちは", "Hello."]
+
+
 async def test_what_one_writes_stays_with_its_conversation(desk: Desk, talks: Any) -> None:
     """Before there is one, in the one there is, not in the next one, and in none after a logout."""
     desk.bot.answers("Hello.")

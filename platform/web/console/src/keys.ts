@@ -5,6 +5,7 @@
  * Which keys a command has is told by `commands.ts`.
  */
 
+import { isComposing } from "@deskbell/ui/composing.ts";
 import { type Command, commands, keysOf, possible } from "./commands.ts";
 import { overlay } from "./overlays.ts";
 import { preferences } from "./preferences.ts";
@@ -83,7 +84,7 @@ export function listen(): () => void {
   let begun: { key: string; at: number } | undefined;
   const pressed = (event: KeyboardEvent): void => {
     // Behind a dialog nothing means anything, whatever the focus is on.
-    if (event.defaultPrevented || event.isComposing || document.querySelector("dialog:modal")) return;
+    if (event.defaultPrevented || isComposing(event) || document.querySelector("dialog:modal")) return;
     const name = keyName(event);
     if (!name) return;
     const before = begun && event.timeStamp - begun.at < SEQUENCE_MS ? begun.key : undefined;

@@ -6,6 +6,7 @@
 import type { JSX } from "preact";
 import { useLayoutEffect, useRef } from "preact/hooks";
 import { useSignal } from "@preact/signals";
+import { isComposing } from "@deskbell/ui/composing.ts";
 import { send, smile, x } from "@deskbell/ui/drawings.ts";
 import { Icon } from "@deskbell/ui/icon.tsx";
 import { isolated } from "./events.ts";
@@ -21,7 +22,6 @@ const NEAR_BYTES = 1_500;
 export function Composer({ talk }: { talk: Talk }): JSX.Element {
   const { session } = talk;
   const field = useRef<HTMLTextAreaElement>(null);
-  const composing = useRef(false);
   const emoji = useSignal(false);
   const busy = useSignal(false);
   const editing = talk.editing.value;
@@ -67,8 +67,7 @@ export function Composer({ talk }: { talk: Talk }): JSX.Element {
     }
   };
   const keys = (event: KeyboardEvent): void => {
-    // Some browsers report the Enter that ends a composition after its end.
-    if (event.isComposing || composing.current) return;
+    if (isComposing(event)) return;
     if (event.key === "Enter" && !event.shiftKey) {
       event.preventDefault();
       void submit();
@@ -118,8 +117,6 @@ export function Composer({ talk }: { talk: Talk }): JSX.Element {
           }}
           onBlur={() => { talk.stopTyping(); }}
           onKeyDown={keys}
-          onCompositionStart={() => { composing.current = true; }}
-          onCompositionEnd={() => setTimeout(() => { composing.current = false; })}
         />
         <button type="submit" class="send" aria-label={words.t(editing ? "save" : "send")} aria-disabled={!ready}>
           <Icon of={send} />

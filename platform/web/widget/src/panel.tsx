@@ -5,6 +5,7 @@
 
 import type { FunctionComponent, JSX } from "preact";
 import { useLayoutEffect, useRef } from "preact/hooks";
+import { isComposing } from "@deskbell/ui/composing.ts";
 import { allowed } from "./bell.ts";
 import { Header } from "./header.tsx";
 import { Home } from "./home.tsx";
@@ -45,7 +46,7 @@ function Opened({ widget }: { widget: Widget }): JSX.Element {
   const keys = (event: KeyboardEvent): void => {
     allowed();
     reach();
-    if (event.key === "Escape" && !event.defaultPrevented && !event.isComposing) widget.close();
+    if (event.key === "Escape" && !event.defaultPrevented && !isComposing(event)) widget.close();
     if (event.key === "Tab" && matchMedia(SMALL).matches) keepIn(panel.current, event);
   };
   return (

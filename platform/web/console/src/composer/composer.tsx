@@ -6,6 +6,7 @@
 import type { JSX } from "preact";
 import { useEffect, useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
 import type { PublicUser } from "@deskbell/client";
+import { isComposing } from "@deskbell/ui/composing.ts";
 import * as draw from "@deskbell/ui/drawings.ts";
 import { Icon } from "@deskbell/ui/icon.tsx";
 import { preferences, prefer } from "../preferences.ts";
@@ -107,7 +108,7 @@ export function Composer({ talk }: { talk: Talk }): JSX.Element {
     if (sends(event, preferences.value.sendKey)) {
       event.preventDefault();
       void send();
-    } else if (event.key === "Escape" && !event.isComposing) {
+    } else if (event.key === "Escape" && !isComposing(event)) {
       event.preventDefault();
       event.stopPropagation();
       if (guarded) setGuarded(undefined);
@@ -116,7 +117,7 @@ export function Composer({ talk }: { talk: Talk }): JSX.Element {
         field.current?.blur();
         setOpen(false);
       }
-    } else if (event.key === "ArrowLeft" && text === "" && !event.shiftKey && !event.isComposing) {
+    } else if (event.key === "ArrowLeft" && text === "" && !event.shiftKey && !isComposing(event)) {
       if (talk.editLast()) event.preventDefault();
     }
   };

@@ -1,6 +1,7 @@
 /** Which key sends, and a message that leaves only if it answers what its author has seen. */
 
 import type { Message, PublicUser } from "@deskbell/client";
+import { isComposing } from "@deskbell/ui/composing.ts";
 import type { Preferences } from "../preferences.ts";
 import { known } from "../acts.ts";
 import type { Conversation } from "../thread/conversation.ts";
@@ -11,10 +12,7 @@ const CAUGHT_UP_MS = 400;
 
 /** Whether this key press sends. While an input method is composing, Enter belongs to it. */
 export function sends(event: KeyboardEvent, key: Preferences["sendKey"]): boolean {
-  if (event.key !== "Enter" || event.isComposing || event.shiftKey || event.altKey) return false;
-  // Safari says that composing is over before it tells of the Enter that ended it.
-  // eslint-disable-next-line @typescript-eslint/no-deprecated
-  if (event.keyCode === 229) return false;
+  if (event.key !== "Enter" || isComposing(event) || event.shiftKey || event.altKey) return false;
   return key === "enter" || event.ctrlKey || event.metaKey;
 }
 

@@ -2,6 +2,7 @@
 
 import type { JSX, RefObject } from "preact";
 import { useId, useState } from "preact/hooks";
+import { isComposing } from "@deskbell/ui/composing.ts";
 import { commands, keysOf, possible } from "../commands.ts";
 import { useDesk } from "../use-desk.ts";
 import { t } from "../words.ts";
@@ -106,7 +107,7 @@ export function useSuggestions({ talk, field, tab, text, write }: Asked): Sugges
     look,
     close,
     key: (event) => {
-      if (!shown || event.isComposing) return false;
+      if (!shown || isComposing(event)) return false;
       const step = event.key === "ArrowDown" ? 1 : event.key === "ArrowUp" ? -1 : 0;
       if (step) setAt((at + step + offers.length) % offers.length);
       else if ((event.key === "Enter" || event.key === "Tab") && !event.shiftKey && !event.ctrlKey && !event.metaKey) take(offers[Math.min(at, offers.length - 1)]);

@@ -3,6 +3,7 @@
  * letters. The field keeps the focus; arrows choose, Enter runs.
  */
 
+import { isComposing } from "@deskbell/ui/composing.ts";
 import { chat, search } from "@deskbell/ui/drawings.ts";
 import { Icon } from "@deskbell/ui/icon.tsx";
 import type { JSX } from "preact";
@@ -53,7 +54,7 @@ export function CommandMenu({ page, cases: meant, query: first = "", onClose }: 
   const key = (event: KeyboardEvent): void => {
     const by = event.key === "ArrowDown" ? 1 : event.key === "ArrowUp" ? -1 : 0;
     if (by) setAt((chosen + by + entries.length) % Math.max(1, entries.length));
-    else if (event.key === "Enter" && !event.isComposing) choose(entries[chosen]);
+    else if (event.key === "Enter" && !isComposing(event)) choose(entries[chosen]);
     else return;
     event.preventDefault();
   };
@@ -170,7 +171,7 @@ function TransferNote({ subject, to, onClose, onSend }: { subject: string; to: s
         dir="auto"
         onInput={(event) => { setNote(event.currentTarget.value); }}
         onKeyDown={(event) => {
-          if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) onSend(note.trim());
+          if (event.key === "Enter" && !isComposing(event) && (event.ctrlKey || event.metaKey)) onSend(note.trim());
         }}
       />
       <div class="doing">

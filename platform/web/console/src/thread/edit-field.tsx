@@ -3,6 +3,7 @@
 import type { JSX } from "preact";
 import { useLayoutEffect, useRef, useState } from "preact/hooks";
 import type { Message } from "@deskbell/client";
+import { isComposing } from "@deskbell/ui/composing.ts";
 import { preferences } from "../preferences.ts";
 import { t } from "../words.ts";
 import { sends } from "../composer/sending.ts";
@@ -48,7 +49,7 @@ export function EditField({ message, talk }: { message: Message; talk: Talk }): 
         value={text}
         onInput={(event) => { setText(event.currentTarget.value); }}
         onKeyDown={(event) => {
-          if (event.key === "Escape") {
+          if (event.key === "Escape" && !isComposing(event)) {
             event.stopPropagation();
             over();
           } else if (sends(event, preferences.value.sendKey)) {

@@ -3,6 +3,7 @@
 import type { JSX } from "preact";
 import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import type { Message } from "@deskbell/client";
+import { isComposing } from "@deskbell/ui/composing.ts";
 import * as draw from "@deskbell/ui/drawings.ts";
 import { Icon } from "@deskbell/ui/icon.tsx";
 import { t } from "../words.ts";
@@ -79,6 +80,7 @@ export function Find({ talk }: { talk: Talk }): JSX.Element {
         onInput={(event) => { setQ(event.currentTarget.value); }}
         onKeyDown={(event) => {
           event.stopPropagation();
+          if (isComposing(event)) return;
           if (event.key === "Escape") close();
           else if (event.key === "Enter") step(event.shiftKey ? -1 : 1);
           else return;

@@ -2,6 +2,7 @@
 
 import type { ComponentChildren, JSX } from "preact";
 import { useEffect, useId, useRef, useState } from "preact/hooks";
+import { isComposing } from "@deskbell/ui/composing.ts";
 import { t } from "../../words.ts";
 
 export interface Option {
@@ -60,6 +61,7 @@ export function Picker({ label, options, choose, close, several = false }: Picke
 
   function pressed(event: KeyboardEvent): void {
     event.stopPropagation();
+    if (isComposing(event)) return;
     if (event.key === "ArrowDown") move(Math.min(found.length - 1, on + 1));
     else if (event.key === "ArrowUp") move(Math.max(0, on - 1));
     else if (event.key === "Enter" && found[on]) void choose(found[on].id);
