@@ -26,7 +26,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 from websockets.frames import Close
 
-from deskbell.server.asgi import Server, SocketProtocol, TrustedProxies, build_config, run
+from deskbell.server.asgi import Server, build_config, run
 from deskbell.server.inbound import CONNECTION_KEY, BoundedWebsocketConnection, split_credentials, take_credentials
 from deskbell.server.outbound import (
     EXTENSION,
@@ -38,6 +38,8 @@ from deskbell.server.outbound import (
     prepare,
     prepare_close,
 )
+from deskbell.server.proxies import TrustedProxies
+from deskbell.server.socket_protocol import SocketProtocol
 
 PATIENCE_S = 15.0
 """How long anything may take before the test gives up; nothing here is about speed."""

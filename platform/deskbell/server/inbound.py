@@ -40,7 +40,7 @@ INBOUND_MESSAGES: Final = 16
 
 
 class Reading(Protocol):
-    """The side of our server's socket that reads. See :class:`deskbell.server.asgi.SocketProtocol`."""
+    """The side of our server's socket that reads. See :class:`deskbell.server.socket_protocol.SocketProtocol`."""
 
     def listen(self, take: Callable[[str | bytes], bool]) -> bool:
         """Hand messages to ``take`` as they are read; False: some are queued still, ask again."""
