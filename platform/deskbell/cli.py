@@ -128,7 +128,8 @@ def serve(
 ) -> None:
     """Serve until told to stop; SIGTERM and Ctrl+C drain first.
 
-    Several workers need PostgreSQL and Redis. Exit status: 2 for wrong settings, 3 when it cannot start.
+    Several workers need PostgreSQL and Redis. A database that does not answer yet is waited for (store.wait_s).
+    Exit status: 2 for wrong settings, 3 when it cannot start.
     """
     if parent_fd is not None:
         from deskbell.workers import end_with_parent
@@ -144,6 +145,8 @@ def serve(
 
 def _serve_many(settings: Settings, count: int, config_file: Path | None, host: str | None, port: int | None) -> int:
     from deskbell import logs, workers
+    from deskbell.store.database import StoreError
+    from deskbell.store.waiting import until_there
 
     logs.configure(settings.logging)
     server = msgspec.structs.replace(settings.server, workers=count)
@@ -157,6 +160,12 @@ def _serve_many(settings: Settings, count: int, config_file: Path | None, host: 
         listener = workers.bind(host or settings.server.host, port if port is not None else settings.server.port)
     except OSError as error:
         err.print(_not_listening(error, host or settings.server.host, port or settings.server.port), markup=False)
+        return 3
+    try:
+        _run(until_there(settings.store.url, settings.store.wait_s))  # once for all, rather than each by itself
+    except StoreError as error:
+        err.print("[bold red]Deskbell did not start.[/]")
+        err.print(str(error), markup=False)
         return 3
     command = workers.serve_command(config_file or find_file(os.environ))
     return workers.Supervisor(command, count, listener, drain_s=settings.server.drain_s).run()
@@ -176,6 +185,7 @@ def _serve(
     from deskbell.app import Application, StartRefused
     from deskbell.plugins import PluginError
     from deskbell.store.database import StoreError
+    from deskbell.store.waiting import until_there
 
     logs.configure(settings.logging)
     if fd is None:
@@ -186,6 +196,7 @@ def _serve(
 
     async def work() -> int:
         try:
+            await until_there(settings.store.url, settings.store.wait_s)
             application = await Application.open(settings, front=front)
         except (StartRefused, PluginError, StoreError) as error:
             err.print("[bold red]Deskbell did not start.[/]")

@@ -155,6 +155,14 @@ class Store(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     lane_wait_s: Annotated[
         float, _M(gt=0, description="How long a message may wait in a lane; then it is refused with `unavailable`.")
     ] = 5.0
+    wait_s: Annotated[
+        float,
+        _M(
+            ge=0,
+            description="How long `deskbell serve` waits at its start for a PostgreSQL that does not answer yet."
+            " One that answers and does not let us in is not waited for.",
+        ),
+    ] = 30.0
     batch_max: Annotated[int, _M(ge=1, le=10_000, description="Most messages in one transaction.")] = 256
     batch_bytes: Annotated[int, _M(ge=1024, description="Most text in one transaction.")] = 1_048_576
 

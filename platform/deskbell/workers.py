@@ -2,7 +2,8 @@
 
 Each worker is a ``deskbell serve`` of its own that was handed the listening socket; nothing is shared but
 that. The parent serves nobody. A worker that dies is started again, with a pause that grows while
-it keeps dying young; told to stop, the parent tells all and waits for their drains. If the parent itself
+it keeps dying young; but where none has served yet and one refuses to start, it is over for all, since the
+others are told the same. Told to stop, the parent tells all and waits for their drains. If the parent itself
 is killed, its workers drain and end, or they would hold the port with nobody to stop them. uvicorn's own
 supervisor is of no use here: the servers it makes do not drain.
 """
@@ -28,6 +29,8 @@ log = structlog.get_logger(__name__)
 YOUNG_S = 10.0
 MAX_PAUSE_S = 30.0
 HARD_STOP_AFTER_DRAIN_S = 12.0
+REFUSALS = (2, 3)
+"""The statuses of ``deskbell serve`` that say: not with these settings, this store, these plugins."""
 
 
 class _Worker:
@@ -55,18 +58,25 @@ class Supervisor:
         self._workers = [_Worker(number) for number in range(count)]
         self._hard_stop_s = drain_s + HARD_STOP_AFTER_DRAIN_S
         self._stopping = False
+        self._grown_up = False
+        self._refused = 0
         # Nothing is ever written: the workers hold the reading end, and see it end with this process.
         self._alive, self._living = os.pipe()
 
     def run(self) -> int:
-        """Run until SIGTERM, SIGINT or SIGHUP; 0 when every worker then stopped cleanly."""
+        """Run until SIGTERM, SIGINT or SIGHUP; 0 when every worker then stopped cleanly.
+
+        Where none ever served and one refuses to start, the status is that one's.
+        """
         before = {sig: signal.signal(sig, self._told) for sig in _stops()}
         try:
             while not self._stopping:
                 for worker in self._workers:
-                    self._look_after(worker)
+                    if not self._stopping:
+                        self._look_after(worker)
                 time.sleep(0.1)
-            return self._stop_all()
+            stopped = self._stop_all()
+            return self._refused or stopped
         finally:
             for sig, handler in before.items():
                 signal.signal(sig, handler)
@@ -80,9 +90,14 @@ class Supervisor:
         now = time.monotonic()
         if worker.process is not None:
             status = worker.process.poll()
+            young = now - worker.started_at < YOUNG_S
+            self._grown_up = self._grown_up or not young
             if status is None:
                 return
-            young = now - worker.started_at < YOUNG_S
+            if status in REFUSALS and not self._grown_up:
+                log.error("worker_refused_to_start", worker=worker.number, status=status)
+                worker.process, self._refused, self._stopping = None, status, True
+                return
             worker.early_deaths = worker.early_deaths + 1 if young else 0
             pause_s = min(0.5 * 2**worker.early_deaths, MAX_PAUSE_S) if young else 0.0
             worker.process = None

@@ -7,24 +7,27 @@ import contextlib
 import os
 import signal
 import sys
+import threading
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 import pytest_asyncio
 import yaml
 
+from deskbell import workers
 from deskbell.testing.desk import SECRET
 from deskbell.testing.ports import free_port
+from deskbell.testing.servers import children_of
 
 PATIENCE_S = 40.0
 
 
 def workers_of(parent: int) -> set[int]:
     """The processes a supervisor has now."""
-    children = Path(f"/proc/{parent}/task/{parent}/children").read_text(encoding="ascii")
-    return {int(pid) for pid in children.split()}
+    return set(children_of(parent))
 
 
 async def eventually(condition: Callable[[], Any]) -> None:
@@ -107,6 +110,21 @@ async def test_a_worker_that_dies_is_started_again_and_all_stop_together(served:
 
     served.supervisor.send_signal(signal.SIGTERM)
     assert await asyncio.wait_for(served.supervisor.wait(), PATIENCE_S) == 0
+
+
+@pytest.mark.parametrize("status", [2, 3])
+def test_workers_that_refuse_to_start_are_not_started_for_ever(status: int) -> None:
+    """What one of them is refused the next is refused as well: the whole ends, with their status."""
+    # Only where they are started again and again is it ever needed to tell them to stop.
+    stop = threading.Timer(PATIENCE_S, os.kill, (os.getpid(), signal.SIGTERM))
+    stop.start()
+    listener = workers.bind("127.0.0.1", 0)
+    command = [sys.executable, "-S", "-c", f"raise SystemExit({status})"]
+
+    try:
+        assert workers.Supervisor(command, 2, listener, drain_s=1).run() == status
+    finally:
+        stop.cancel()
 
 
 async def test_a_terminal_that_is_closed_stops_all_as_if_it_had_been_asked_to(served: Served) -> None:

@@ -19,6 +19,7 @@ STORE_LACKS: dict[Shortage, str] = {
     "unreachable": "Nobody answers at the store's address.",
     "silent": "The database answers nothing: it was stopped, its disk hangs, or something in between drops what"
     " is said.",
+    "refused": "The database does not let us in: the password, the user or the database's name in store.url is wrong.",
     "connections": "The database lets no more connections in. Raise its max_connections, or lower store.pool_size.",
     "pool": "All connections of this instance are in use and none became free. Raise store.pool_size, or find who"
     " waits.",

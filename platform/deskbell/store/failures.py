@@ -18,10 +18,13 @@ from typing import Literal
 
 ConstraintKind = Literal["unique", "foreign_key", "not_null", "check", "other"]
 
-Shortage = Literal["unreachable", "connections", "pool", "disk", "memory", "read_only", "slow", "locks", "silent"]
+Shortage = Literal[
+    "unreachable", "connections", "pool", "disk", "memory", "read_only", "slow", "locks", "silent", "refused"
+]
 """What keeps a store from doing what it is asked:
 
 - ``unreachable``: nobody is there; ``silent``: it keeps connections and answers nothing;
+- ``refused``: it does not let this user in, or has no database of that name;
 - ``connections``: the database lets no more in; ``pool``: all of this process's own are in use;
 - ``disk``, ``memory``: it is full, or cannot be written; ``read_only``: it is a standby;
 - ``slow``: a statement took longer than it may; ``locks``: somebody else does not let go of a row or table.

@@ -227,7 +227,7 @@ async def _postgres(url: str) -> AsyncIterator[Any]:
     try:
         con = await asyncpg.connect(url, timeout=_CONNECT_TIMEOUT_S, server_settings={"application_name": "deskbell"})
     except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
-        raise StoreUnavailable(f"PostgreSQL cannot be reached: {error}") from error
+        raise postgres_backend.not_connected(error) from error
     try:
         yield con
     except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:

@@ -58,8 +58,22 @@ _SHORTAGES: dict[str, Shortage] = {
     "53200": "memory",
     "53300": "connections",
     "57014": "slow",
+    "28000": "refused",
+    "28P01": "refused",
+    "3D000": "refused",
     "58030": "disk",
 }
+
+
+def not_connected(error: BaseException) -> StoreUnavailable:
+    """Why nobody was reached, or lets us in."""
+    why = _SHORTAGES.get(getattr(error, "sqlstate", None) or "", "unreachable")
+    if isinstance(error, ValueError):  # of asyncpg, or of what it reads the address with
+        return StoreUnavailable(f"This is no address of a PostgreSQL: {error}", why="refused")
+    if why == "refused":
+        return StoreUnavailable(f"PostgreSQL does not let us in: {error}", why=why)
+    said = "no answer in time" if isinstance(error, TimeoutError) else error
+    return StoreUnavailable(f"PostgreSQL cannot be reached: {said}", why=why)
 
 
 def translated(error: BaseException, *, lost: type[StoreError], read_only: bool = False) -> StoreError:
@@ -250,7 +264,7 @@ class PostgresBackend:
             await self.read_incarnation()
         except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
             await see_through(self.close())
-            raise StoreUnavailable(f"PostgreSQL cannot be reached: {error}") from error
+            raise not_connected(error) from error
         except BaseException:
             await see_through(self.close())
             raise
@@ -288,8 +302,7 @@ class PostgresBackend:
             message = f"no connection became free within {ACQUIRE_TIMEOUT_S:.0f} s"
             raise StoreUnavailable(message, why="pool" if busy else "unreachable") from error
         except (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError, EOFError) as error:
-            why = _SHORTAGES.get(getattr(error, "sqlstate", None) or "", "unreachable")
-            raise StoreUnavailable(f"PostgreSQL cannot be reached: {error}", why=why) from error
+            raise not_connected(error) from error
 
     async def _release(self, con: Any) -> None:
         lost = _gone(con)

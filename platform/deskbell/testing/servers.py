@@ -140,6 +140,17 @@ class _Binaries:
             shutil.rmtree(folder, ignore_errors=True)
 
 
+def children_of(parent: int) -> list[int]:
+    """The processes that another one has started and that run now. Not every kernel lists them by parent."""
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            # The name, in brackets, may hold anything; the parent is the second field after it.
+            if int(stat.read_text().rpartition(")")[2].split()[1]) == parent:
+                found.append(int(stat.parent.name))
+    return found
+
+
 class ExternalPostgres:
     """A PostgreSQL somebody else runs. Its user must be allowed to create databases."""
 
@@ -286,25 +297,16 @@ class PostgresServer(ExternalPostgres):
         """Have all its processes stand still: connections stay and are taken, and nothing is answered."""
         self._paused = True
         os.kill(self.pid, signal.SIGSTOP)  # first, so that no process is added
-        for pid in self._children():
+        for pid in children_of(self.pid):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGSTOP)
 
     def resume(self) -> None:
         """Have them go on where they stood."""
         self._paused = False
-        for pid in (*self._children(), self.pid):
+        for pid in (*children_of(self.pid), self.pid):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGCONT)
-
-    def _children(self) -> list[int]:
-        found = []
-        for stat in Path("/proc").glob("[0-9]*/stat"):
-            with contextlib.suppress(OSError):
-                # The name, in brackets, may hold anything; the parent is the second field after it.
-                if int(stat.read_text().rpartition(")")[2].split()[1]) == self.pid:
-                    found.append(int(stat.parent.name))
-        return found
 
     def remove(self) -> None:
         """Stop the server and delete its data."""
