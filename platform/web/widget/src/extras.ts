@@ -1,6 +1,7 @@
 /**
  * What a conversation can do without until its first message is read: the tools of a message, the foot of an answer,
- * reactions, cards, emoji, the waiting card and the end. One file, fetched by `later.tsx`.
+ * what it answers, reactions, cards, quick replies, who writes and what, emoji, the waiting card and the end. One file,
+ * fetched by `later.tsx`.
  */
 
 import styles from "./extras.css?inline";
@@ -10,10 +11,14 @@ adopt(styles);
 
 export { AnswerFoot } from "./answer.tsx";
 export { Card } from "./card.tsx";
+export { Choices } from "./choices.tsx";
 export { Emoji } from "./emoji.tsx";
 export { Ending, NewChat } from "./ending.tsx";
 export { Failed, Reason } from "./failed.tsx";
 export { teach } from "./opened-words.ts";
+export { Quote } from "./quote.tsx";
 export { Reactions } from "./reactions.tsx";
+export { Streaming } from "./streaming.tsx";
 export { Tools } from "./tools.tsx";
+export { Typing } from "./typing.tsx";
 export { Waiting } from "./waiting.tsx";

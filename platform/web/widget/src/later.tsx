@@ -4,7 +4,7 @@
  */
 
 import type { Message } from "@deskbell/client";
-import type { Unsent } from "@deskbell/ui/timeline.ts";
+import type { StreamingRow, Unsent } from "@deskbell/ui/timeline.ts";
 import type { EmojiProps } from "./emoji.tsx";
 import { atOnce, idle, lazy } from "./lazy.tsx";
 import type { Why } from "./outgoing.ts";
@@ -26,10 +26,14 @@ const ended = async ({ session }: { session: Session }): Promise<Extras> => {
 export const Tools = lazy<ToolsProps>(async () => (await extras()).Tools, idle);
 export const AnswerFoot = lazy<Of>(async () => (await extras()).AnswerFoot, idle);
 export const Reactions = lazy<Of>(async () => (await extras()).Reactions, idle);
+export const Quote = lazy<{ id: string; talk: Talk }>(async () => (await extras()).Quote, idle);
 export const Card = lazy<{ message: Message }>(async () => (await extras()).Card, atOnce);
 export const Emoji = lazy<EmojiProps>(async () => (await extras()).Emoji, atOnce);
 export const Failed = lazy<{ unsent: Unsent; talk: Talk }>(async () => (await extras()).Failed, atOnce);
 export const Reason = lazy<{ why: Why }>(async () => (await extras()).Reason, atOnce);
+export const Choices = lazy<{ talk: Talk }>(async () => (await extras()).Choices, idle);
+export const Streaming = lazy<{ row: StreamingRow; talk: Talk }>(async () => (await extras()).Streaming, atOnce);
+export const Typing = lazy<{ talk: Talk }>(async () => (await extras()).Typing, atOnce);
 export const Waiting = lazy<{ talk: Talk }>(async () => (await extras()).Waiting, atOnce);
 export const Ending = lazy<{ session: Session }>(async (own) => (await ended(own)).Ending, atOnce);
 export const NewChat = lazy<{ session: Session }>(async (own) => (await ended(own)).NewChat, atOnce);

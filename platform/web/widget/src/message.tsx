@@ -1,15 +1,15 @@
-/** One message, or an answer that is being written: who says it, what, and how far it has come. */
+/** One message: who says it, what, and how far it has come. */
 
 import type { ComponentChildren, JSX } from "preact";
-import { back, lock, stop } from "@deskbell/ui/drawings.ts";
+import { lock } from "@deskbell/ui/drawings.ts";
 import { Icon } from "@deskbell/ui/icon.tsx";
 import { Rich } from "@deskbell/ui/rich.tsx";
 import { moment, timeOfDay } from "@deskbell/ui/times.ts";
-import { type MessageRow as Row, reached, type StreamingRow as Streaming } from "@deskbell/ui/timeline.ts";
+import { type MessageRow as Row, reached } from "@deskbell/ui/timeline.ts";
 import type { Message } from "@deskbell/client";
 import { eventLine, isolated } from "./events.ts";
 import { Face } from "./face.tsx";
-import { AnswerFoot, Card, Reactions, Tools } from "./later.tsx";
+import { AnswerFoot, Card, Quote, Reactions, Tools } from "./later.tsx";
 import type { Session } from "./session.ts";
 import { sourcesOf } from "./sources.ts";
 import type { Talk } from "./talk.ts";
@@ -96,45 +96,4 @@ function Standing({ message, talk }: { message: Message; talk: Talk }): JSX.Elem
   const answered = talk.rows.value.some((row) => row.is === "message" && voiceOf(row.message, row.mine) === "bot" && row.message.seq > message.seq);
   const standing = answered ? "seen" : reached(message, talk.reads());
   return <span>{words.t(standing === "seen" ? "stateSeen" : standing === "delivered" ? "stateDelivered" : "stateSent")}</span>;
-}
-
-/** What is answered, in short; a press leads there. */
-function Quote({ id, talk }: { id: string; talk: Talk }): JSX.Element {
-  const { session } = talk;
-  const quoted = session.view.value?.messages.get(id);
-  if (!quoted) return <p class="quote">{words.t("quoteEarlier")}</p>;
-  const mine = quoted.sender.id === session.me.value?.id;
-  const name = mine ? words.t("speakerYou") : nameOf(quoted, session);
-  const go = (): void => {
-    const row = talk.rows.value.find((one) => one.is === "message" && one.message.id === id);
-    if (row) talk.list.value?.toKey(row.key);
-  };
-  return (
-    <button type="button" class="quote" onClick={go}>
-      <Icon of={back} size={13} mirrors />
-      <b><bdi>{name}</bdi></b> <span dir="auto">{quoted.deleted ? words.t("gone") : quoted.content.slice(0, 140)}</span>
-    </button>
-  );
-}
-
-/** An answer as far as it is written. It is announced when it is whole. */
-export function StreamingRow({ row, talk }: { row: Streaming; talk: Talk }): JSX.Element {
-  const { session } = talk;
-  const owner = session.watched()?.state?.owner;
-  const name = (owner?.kind === "bot" && owner.user ? session.participant(owner.user)?.user.name : undefined) ?? words.t("speakerBot");
-  return (
-    <article class="msg bot first" aria-busy="true" aria-label={words.t("isWriting", { name: isolated(name) })}>
-      <By voice="bot" name={name} desk={session.desk} />
-      <div class="say">
-        <div class="bubble">
-          <Rich text={row.text} tail={<span class="caret" />} />
-        </div>
-      </div>
-      <div class="under">
-        <button type="button" class="mini boxed" onClick={() => void talk.stop(row.turn)}>
-          <Icon of={stop} size={13} /> {words.t("stop")}
-        </button>
-      </div>
-    </article>
-  );
 }

@@ -7,14 +7,12 @@ import { Icon } from "@deskbell/ui/icon.tsx";
 import { day } from "@deskbell/ui/times.ts";
 import type { EventsRow, Row } from "@deskbell/ui/timeline.ts";
 import { Virtual, type VirtualList, WHOLE } from "@deskbell/ui/virtual.tsx";
-import { Choices } from "./choices.tsx";
 import { eventLine } from "./events.ts";
-import { Ending, Waiting } from "./later.tsx";
+import { Choices, Ending, Streaming, Typing, Waiting } from "./later.tsx";
 import { fetched } from "./lazy.tsx";
-import { MessageRow, StreamingRow } from "./message.tsx";
+import { MessageRow } from "./message.tsx";
 import type { Session } from "./session.ts";
 import type { Talk } from "./talk.ts";
-import { Typing } from "./typing.tsx";
 import { UnsentRow } from "./unsent.tsx";
 import { words } from "./words.ts";
 
@@ -59,8 +57,8 @@ function Below({ talk }: { talk: Talk }): JSX.Element {
   const owner = session.owner.value;
   return (
     <div class="below">
-      <Choices talk={talk} />
-      <Typing talk={talk} />
+      {talk.rows.value.length > 0 && <Choices talk={talk} />}
+      {talk.writers().length > 0 && <Typing talk={talk} />}
       {isInLine(session) && <Waiting talk={talk} />}
       {owner === "closed" && <Ending session={session} />}
     </div>
@@ -86,7 +84,7 @@ function Drawn({ row, talk }: { row: Row; talk: Talk }): JSX.Element {
     case "message":
       return <MessageRow row={row} talk={talk} />;
     case "streaming":
-      return <StreamingRow row={row} talk={talk} />;
+      return <Streaming row={row} talk={talk} />;
     case "unsent":
       return <UnsentRow row={row} talk={talk} />;
     case "events":

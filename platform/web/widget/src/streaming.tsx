@@ -1,0 +1,32 @@
+/** An answer as far as it is written. It is announced when it is whole. */
+
+import type { JSX } from "preact";
+import { stop } from "@deskbell/ui/drawings.ts";
+import { Icon } from "@deskbell/ui/icon.tsx";
+import { Rich } from "@deskbell/ui/rich.tsx";
+import type { StreamingRow as Row } from "@deskbell/ui/timeline.ts";
+import { isolated } from "./events.ts";
+import { By } from "./message.tsx";
+import type { Talk } from "./talk.ts";
+import { words } from "./words.ts";
+
+export function Streaming({ row, talk }: { row: Row; talk: Talk }): JSX.Element {
+  const { session } = talk;
+  const owner = session.watched()?.state?.owner;
+  const name = (owner?.kind === "bot" && owner.user ? session.participant(owner.user)?.user.name : undefined) ?? words.t("speakerBot");
+  return (
+    <article class="msg bot first" aria-busy="true" aria-label={words.t("isWriting", { name: isolated(name) })}>
+      <By voice="bot" name={name} desk={session.desk} />
+      <div class="say">
+        <div class="bubble">
+          <Rich text={row.text} tail={<span class="caret" />} />
+        </div>
+      </div>
+      <div class="under">
+        <button type="button" class="mini boxed" onClick={() => void talk.stop(row.turn)}>
+          <Icon of={stop} size={13} /> {words.t("stop")}
+        </button>
+      </div>
+    </article>
+  );
+}
