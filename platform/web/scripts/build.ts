@@ -16,7 +16,7 @@ import { build, type InlineConfig, type Plugin, type Rolldown } from "vite";
 import { apart } from "./apart.ts";
 import { loader } from "./loader.ts";
 import { report, weigh } from "./sizes.ts";
-import { withoutUnused } from "./unused.ts";
+import { withoutUnused, withShortNames } from "./tokens.ts";
 
 const WEB = dirname(dirname(fileURLToPath(import.meta.url)));
 const target = resolve(process.argv[2] ?? join(WEB, "../deskbell/faces"));
@@ -65,13 +65,16 @@ function files(folder: string): string[] {
 rmSync(fresh, { recursive: true, force: true });
 mkdirSync(fresh, { recursive: true });
 
+/** Where the widget's styles are. */
+const styled = [join(WEB, "widget/src"), join(WEB, "ui/src")];
 const chat = await built({
   ...common,
   root: join(WEB, "widget"),
   plugins: [
     nothingBeside,
     apart(join(WEB, "ui/src/drawings.ts")),
-    withoutUnused(join(WEB, "ui/src/tokens.css"), [join(WEB, "widget/src"), join(WEB, "ui/src")]),
+    withoutUnused(join(WEB, "ui/src/tokens.css"), styled),
+    withShortNames(styled, [join(WEB, "widget/src/launcher.css")]),
   ],
   resolve: { alias },
   // The widget's assets lie where its script came from, which is another place than the page they are used on.

@@ -1,6 +1,7 @@
 import { effect } from "@preact/signals";
 import { expect, test, vi } from "vitest";
-import { day, range, span, ticking, timeOfDay, timeOrDay } from "../src/times.ts";
+import { range, span, ticking } from "../src/spans.ts";
+import { day, timeOfDay, timeOrDay } from "../src/times.ts";
 
 const now = new Date(2026, 10, 21, 15, 30).getTime();
 

@@ -5,8 +5,8 @@ import { check } from "@deskbell/ui/drawings.ts";
 import { Icon } from "@deskbell/ui/icon.tsx";
 import type { Message } from "@deskbell/client";
 import type { Row } from "@deskbell/ui/timeline.ts";
+import { extraWords } from "./extra-words.ts";
 import type { Talk } from "./talk.ts";
-import { words } from "./words.ts";
 
 const MOST = 9;
 const LONGEST = 200;
@@ -30,7 +30,7 @@ export function Choices({ talk }: { talk: Talk }): JSX.Element | null {
   if (choices.length === 0) return null;
   const chosen = taken?.message === message.id ? taken.choice : undefined;
   return (
-    <div class="chips" role="group" aria-label={words.t("quickReplies")}>
+    <div class="chips" role="group" aria-label={extraWords.t("quickReplies")}>
       {choices.map((choice) => (
         <button
           type="button"

@@ -7,11 +7,10 @@ import type { JSX } from "preact";
 import { useLayoutEffect, useRef } from "preact/hooks";
 import { useSignal } from "@preact/signals";
 import { isComposing } from "@deskbell/ui/composing.ts";
-import { send, smile, x } from "@deskbell/ui/drawings.ts";
+import { send, smile } from "@deskbell/ui/drawings.ts";
 import { Icon } from "@deskbell/ui/icon.tsx";
 import { isolated } from "./events.ts";
-import { Emoji, Reason } from "./later.tsx";
-import { nameOf } from "./message.tsx";
+import { About, Emoji, Reason } from "./later.tsx";
 import type { Session } from "./session.ts";
 import type { Talk } from "./talk.ts";
 import { words } from "./words.ts";
@@ -25,6 +24,7 @@ export function Composer({ talk }: { talk: Talk }): JSX.Element {
   const emoji = useSignal(false);
   const busy = useSignal(false);
   const editing = talk.editing.value;
+  const about = editing ?? talk.replyTo.value;
   const text = editing ? talk.editText : session.draft;
   const left = session.maxBytes.value - bytes(text.value);
   const ready = text.value.trim() !== "" && left >= 0 && !busy.value;
@@ -88,7 +88,7 @@ export function Composer({ talk }: { talk: Talk }): JSX.Element {
   return (
     <div class="foot">
       <Note talk={talk} />
-      <About talk={talk} />
+      {about && <About talk={talk} message={about} />}
       {emoji.value && <Emoji label={words.t("emoji")} onPick={insert} onLeave={() => { emoji.value = false; field.current?.focus(); }} />}
       <form
         class="composer"
@@ -136,25 +136,6 @@ function Note({ talk }: { talk: Talk }): JSX.Element {
     <p class={now?.is === "slow" ? "note" : "note bad"} role="alert">
       {now?.is === "slow" ? words.t("slowDown") : now && <Reason why={now.why} />}
     </p>
-  );
-}
-
-/** What is written here: an answer to something, or other words for something. */
-function About({ talk }: { talk: Talk }): JSX.Element | null {
-  const { session } = talk;
-  const message = talk.editing.value ?? talk.replyTo.value;
-  if (!message) return null;
-  const mine = message.sender.id === session.me.value?.id;
-  const name = isolated(mine ? words.t("speakerYou") : nameOf(message, session));
-  return (
-    <div class="about">
-      <p>
-        <b>{talk.editing.value ? words.t("editing") : words.t("replyingTo", { name })}</b> <span dir="auto">{message.content.slice(0, 140)}</span>
-      </p>
-      <button type="button" class="icon-btn" aria-label={words.t("cancel")} onClick={() => { talk.editing.value = talk.replyTo.value = undefined; }}>
-        <Icon of={x} size={16} />
-      </button>
-    </div>
   );
 }
 

@@ -4,11 +4,13 @@
  * fetched by `later.tsx`.
  */
 
+import "./parts.ts";
 import styles from "./extras.css?inline";
 import { adopt } from "./sheets.ts";
 
 adopt(styles);
 
+export { About } from "./about.tsx";
 export { AnswerFoot } from "./answer.tsx";
 export { Card } from "./card.tsx";
 export { Choices } from "./choices.tsx";
@@ -19,6 +21,7 @@ export { teach } from "./opened-words.ts";
 export { Quote } from "./quote.tsx";
 export { Reactions } from "./reactions.tsx";
 export { Streaming } from "./streaming.tsx";
+export { ToLatest } from "./to-latest.tsx";
 export { Tools } from "./tools.tsx";
 export { Typing } from "./typing.tsx";
 export { Waiting } from "./waiting.tsx";

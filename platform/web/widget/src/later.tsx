@@ -5,6 +5,7 @@
 
 import type { Message } from "@deskbell/client";
 import type { StreamingRow, Unsent } from "@deskbell/ui/timeline.ts";
+import type { VirtualList } from "@deskbell/ui/virtual.tsx";
 import type { EmojiProps } from "./emoji.tsx";
 import { atOnce, idle, lazy } from "./lazy.tsx";
 import type { Why } from "./outgoing.ts";
@@ -23,6 +24,7 @@ const ended = async ({ session }: { session: Session }): Promise<Extras> => {
   return made;
 };
 
+export const About = lazy<Of>(async () => (await extras()).About, atOnce);
 export const Tools = lazy<ToolsProps>(async () => (await extras()).Tools, idle);
 export const AnswerFoot = lazy<Of>(async () => (await extras()).AnswerFoot, idle);
 export const Reactions = lazy<Of>(async () => (await extras()).Reactions, idle);
@@ -33,6 +35,7 @@ export const Failed = lazy<{ unsent: Unsent; talk: Talk }>(async () => (await ex
 export const Reason = lazy<{ why: Why }>(async () => (await extras()).Reason, atOnce);
 export const Choices = lazy<{ talk: Talk }>(async () => (await extras()).Choices, idle);
 export const Streaming = lazy<{ row: StreamingRow; talk: Talk }>(async () => (await extras()).Streaming, atOnce);
+export const ToLatest = lazy<{ talk: Talk; list: VirtualList }>(async () => (await extras()).ToLatest, atOnce);
 export const Typing = lazy<{ talk: Talk }>(async () => (await extras()).Typing, atOnce);
 export const Waiting = lazy<{ talk: Talk }>(async () => (await extras()).Waiting, atOnce);
 export const Ending = lazy<{ session: Session }>(async (own) => (await ended(own)).Ending, atOnce);

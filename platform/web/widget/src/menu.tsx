@@ -5,6 +5,7 @@ import { useSignal } from "@preact/signals";
 import { useLayoutEffect, useRef } from "preact/hooks";
 import { get, trash } from "@deskbell/ui/drawings.ts";
 import { Icon } from "@deskbell/ui/icon.tsx";
+import "./parts.ts";
 import styles from "./menu.css?inline";
 import { adopt } from "./sheets.ts";
 import type { ThemeWish } from "./dress.ts";

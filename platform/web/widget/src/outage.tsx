@@ -5,6 +5,7 @@ import { useSignal, useSignalEffect } from "@preact/signals";
 import { useRef } from "preact/hooks";
 import { check, retry, warn } from "@deskbell/ui/drawings.ts";
 import { Icon } from "@deskbell/ui/icon.tsx";
+import "./parts.ts";
 import styles from "./outage.css?inline";
 import { adopt } from "./sheets.ts";
 import type { Widget } from "./widget.ts";

@@ -4,13 +4,14 @@ import type { JSX } from "preact";
 import { back } from "@deskbell/ui/drawings.ts";
 import { Icon } from "@deskbell/ui/icon.tsx";
 import { nameOf } from "./message.tsx";
+import { extraWords } from "./extra-words.ts";
 import type { Talk } from "./talk.ts";
 import { words } from "./words.ts";
 
 export function Quote({ id, talk }: { id: string; talk: Talk }): JSX.Element {
   const { session } = talk;
   const quoted = session.view.value?.messages.get(id);
-  if (!quoted) return <p class="quote">{words.t("quoteEarlier")}</p>;
+  if (!quoted) return <p class="quote">{extraWords.t("quoteEarlier")}</p>;
   const mine = quoted.sender.id === session.me.value?.id;
   const name = mine ? words.t("speakerYou") : nameOf(quoted, session);
   const go = (): void => {

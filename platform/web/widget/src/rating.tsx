@@ -5,6 +5,7 @@ import { useSignal } from "@preact/signals";
 import { check, face1, face2, face3, face4, face5 } from "@deskbell/ui/drawings.ts";
 import { Icon } from "@deskbell/ui/icon.tsx";
 import { asError } from "@deskbell/client";
+import "./parts.ts";
 import styles from "./rating.css?inline";
 import type { Session } from "./session.ts";
 import { adopt } from "./sheets.ts";

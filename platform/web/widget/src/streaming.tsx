@@ -7,6 +7,7 @@ import { Rich } from "@deskbell/ui/rich.tsx";
 import type { StreamingRow as Row } from "@deskbell/ui/timeline.ts";
 import { isolated } from "./events.ts";
 import { By } from "./message.tsx";
+import { extraWords } from "./extra-words.ts";
 import type { Talk } from "./talk.ts";
 import { words } from "./words.ts";
 
@@ -15,7 +16,7 @@ export function Streaming({ row, talk }: { row: Row; talk: Talk }): JSX.Element 
   const owner = session.watched()?.state?.owner;
   const name = (owner?.kind === "bot" && owner.user ? session.participant(owner.user)?.user.name : undefined) ?? words.t("speakerBot");
   return (
-    <article class="msg bot first" aria-busy="true" aria-label={words.t("isWriting", { name: isolated(name) })}>
+    <article class="msg bot first" aria-busy="true" aria-label={extraWords.t("isWriting", { name: isolated(name) })}>
       <By voice="bot" name={name} desk={session.desk} />
       <div class="say">
         <div class="bubble">
@@ -24,7 +25,7 @@ export function Streaming({ row, talk }: { row: Row; talk: Talk }): JSX.Element 
       </div>
       <div class="under">
         <button type="button" class="mini boxed" onClick={() => void talk.stop(row.turn)}>
-          <Icon of={stop} size={13} /> {words.t("stop")}
+          <Icon of={stop} size={13} /> {extraWords.t("stop")}
         </button>
       </div>
     </article>

@@ -2,13 +2,11 @@
 
 import type { JSX } from "preact";
 import { useCallback } from "preact/hooks";
-import { down } from "@deskbell/ui/drawings.ts";
-import { Icon } from "@deskbell/ui/icon.tsx";
 import { day } from "@deskbell/ui/times.ts";
 import type { EventsRow, Row } from "@deskbell/ui/timeline.ts";
 import { Virtual, type VirtualList, WHOLE } from "@deskbell/ui/virtual.tsx";
 import { eventLine } from "./events.ts";
-import { Choices, Ending, Streaming, Typing, Waiting } from "./later.tsx";
+import { Choices, Ending, Streaming, ToLatest, Typing, Waiting } from "./later.tsx";
 import { fetched } from "./lazy.tsx";
 import { MessageRow } from "./message.tsx";
 import type { Session } from "./session.ts";
@@ -41,7 +39,7 @@ export function Thread({ talk }: { talk: Talk }): JSX.Element {
         before={<p class="earlier">{talk.loadingOlder.value && words.t("loadingEarlier")}</p>}
         after={<Below talk={talk} />}
       />
-      <ToLatest talk={talk} />
+      <End talk={talk} />
       <div class="unseen" aria-live="polite">
         {talk.herald.announced.value.map(({ id, text }) => (
           <p key={id} dir="auto">{text}</p>
@@ -109,22 +107,8 @@ function Events({ row, session }: { row: EventsRow; session: Session }): JSX.Ele
   );
 }
 
-/** Back to the end, with how much has come there meanwhile. */
-function ToLatest({ talk }: { talk: Talk }): JSX.Element | null {
+/** The way to the end, where one is not there. */
+function End({ talk }: { talk: Talk }): JSX.Element | null {
   const list = talk.list.value;
-  if (!list || list.atEnd.value) return null;
-  const n = talk.attention.below.value;
-  return (
-    <button
-      type="button"
-      class="to-latest"
-      onClick={() => {
-        list.toEnd();
-        list.element?.focus({ preventScroll: true });
-      }}
-    >
-      <Icon of={down} size={16} />
-      {n > 0 ? words.t("newMessages", { n }) : <span class="unseen">{words.t("toLatest")}</span>}
-    </button>
-  );
+  return list && !list.atEnd.value ? <ToLatest talk={talk} list={list} /> : null;
 }

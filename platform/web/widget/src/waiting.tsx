@@ -5,7 +5,7 @@ import { useLayoutEffect } from "preact/hooks";
 import { useSignal, useSignalEffect } from "@preact/signals";
 import { bellRing, person } from "@deskbell/ui/drawings.ts";
 import { Icon } from "@deskbell/ui/icon.tsx";
-import { range } from "@deskbell/ui/times.ts";
+import { range } from "@deskbell/ui/spans.ts";
 import type { Session } from "./session.ts";
 import type { Talk } from "./talk.ts";
 import { placeOf } from "./when.ts";

@@ -3,6 +3,16 @@
 import type { Catalog } from "@deskbell/ui/texts.ts";
 
 export const extras: Catalog = {
+  isWriting: "{name} يكتب الآن",
+  quoteEarlier: "رسالة سابقة",
+  stop: "إيقاف",
+  quickReplies: "ردود سريعة",
+  cancel: "إلغاء",
+  editing: "تعديل رسالتك",
+  replyingTo: "ردّ على {name}",
+  newMessages: { one: "رسالة جديدة", two: "رسالتان جديدتان", few: "{n} رسائل جديدة", other: "{n} رسالة جديدة" },
+  toLatest: "الذهاب إلى آخر رسالة",
+
   sources: { one: "مصدر واحد", two: "مصدران", few: "{n} مصادر", other: "{n} مصدرًا" },
   helped: "أفادني هذا",
   didNotHelp: "لم يفدني هذا",

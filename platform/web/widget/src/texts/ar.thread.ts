@@ -7,19 +7,15 @@ export const thread: Catalog = {
   log: "الرسائل",
   loadingEarlier: "جارٍ تحميل الرسائل السابقة",
   newSince: { one: "رسالة جديدة", two: "رسالتان جديدتان", few: "{n} رسائل جديدة", other: "{n} رسالة جديدة" },
-  newMessages: { one: "رسالة جديدة", two: "رسالتان جديدتان", few: "{n} رسائل جديدة", other: "{n} رسالة جديدة" },
-  toLatest: "الذهاب إلى آخر رسالة",
   announced: "{name}: {text}",
 
   speakerYou: "أنت",
   speakerBot: "المساعد",
   saidBy: "{name}، {time}",
-  isWriting: "{name} يكتب الآن",
   edited: "معدّلة",
   gone: "حُذفت هذه الرسالة",
   goneMine: "حذفتَ هذه الرسالة",
   notShown: "لا يمكن عرض هذا هنا",
-  quoteEarlier: "رسالة سابقة",
   eventJoined: "انضمّ {name} وقرأ المحادثة",
   eventTransferred: "طلبتُ من الفريق المناسب أن ينضمّ.",
   eventReturned: "طلبتُ من زميل آخر أن ينضمّ.",
@@ -44,9 +40,6 @@ export const thread: Catalog = {
   hide: "إخفاء",
   slowDown: "لحظة من فضلك، كان ذلك كثيرًا دفعة واحدة",
 
-  stop: "إيقاف",
-  quickReplies: "ردود سريعة",
-
   emoji: "رموز تعبيرية",
 
   write: "اكتب رسالة",
@@ -55,9 +48,6 @@ export const thread: Catalog = {
   writeOffline: "واصل الكتابة، لن يضيع شيء",
   send: "إرسال",
   save: "حفظ",
-  cancel: "إلغاء",
-  editing: "تعديل رسالتك",
-  replyingTo: "ردّ على {name}",
   charsLeft: "بقي {n}",
   tooLong: "زيادة بمقدار {n}",
 };

@@ -1,6 +1,16 @@
 /** The words of what comes after the conversation: tools, the foot of an answer, the waiting card. */
 
 export const extras = {
+  isWriting: "{name} is writing",
+  quoteEarlier: "An earlier message",
+  stop: "Stop",
+  quickReplies: "Quick replies",
+  cancel: "Cancel",
+  editing: "Edit your message",
+  replyingTo: "Reply to {name}",
+  newMessages: { one: "{n} new message", other: "{n} new messages" },
+  toLatest: "Go to the latest message",
+
   sources: { one: "{n} source", other: "{n} sources" },
   helped: "This helped",
   didNotHelp: "This did not help",

@@ -5,19 +5,15 @@ export const thread = {
   log: "Messages",
   loadingEarlier: "Loading earlier messages",
   newSince: { one: "{n} new message", other: "{n} new messages" },
-  newMessages: { one: "{n} new message", other: "{n} new messages" },
-  toLatest: "Go to the latest message",
   announced: "{name}: {text}",
 
   speakerYou: "You",
   speakerBot: "Assistant",
   saidBy: "{name}, {time}",
-  isWriting: "{name} is writing",
   edited: "Edited",
   gone: "This message was deleted",
   goneMine: "You deleted this message",
   notShown: "This can't be shown here",
-  quoteEarlier: "An earlier message",
   eventJoined: "{name} joined and has read the conversation",
   eventTransferred: "I've asked the right team to join.",
   eventReturned: "I've asked another colleague to join.",
@@ -42,9 +38,6 @@ export const thread = {
   hide: "Hide",
   slowDown: "One moment, that was a lot at once",
 
-  stop: "Stop",
-  quickReplies: "Quick replies",
-
   emoji: "Emoji",
 
   write: "Write a message",
@@ -53,9 +46,6 @@ export const thread = {
   writeOffline: "Keep writing, nothing is lost",
   send: "Send",
   save: "Save",
-  cancel: "Cancel",
-  editing: "Edit your message",
-  replyingTo: "Reply to {name}",
   charsLeft: "{n} left",
   tooLong: "{n} too many",
 } as const;

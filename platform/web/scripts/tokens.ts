@@ -1,0 +1,77 @@
+/**
+ * Of the design tokens, the widget carries those it uses, under short names: a variable or an animation nobody names is
+ * left out of the build, and a variable that only sheets name is called by a letter or two.
+ */
+
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import type { Plugin } from "vite";
+
+const VARIABLE = /(--[\w-]+)\s*:[^;{}]*;/g;
+const KEYFRAMES = /@keyframes ([\w-]+) \{(?:[^{}]*\{[^{}]*\})*[^{}]*\}/g;
+
+/** Leave out of `sheet` what none of the sources in `folders` names, nor a variable that stays. */
+export function withoutUnused(sheet: string, folders: string[]): Plugin {
+  const text = folders
+    .flatMap((folder) => readdirSync(folder, { recursive: true, encoding: "utf8" }).map((name) => join(folder, name)))
+    .filter((path) => /\.(css|tsx?)$/.test(path) && path !== sheet)
+    .map((path) => readFileSync(path, "utf8"))
+    .join("\n");
+  return {
+    name: "without-unused",
+    enforce: "pre",
+    transform: (code, id) => (id.startsWith(sheet) ? { code: used(code, text), map: null } : undefined),
+  };
+}
+
+/** Give the variables of all sheets in `folders` short names, but for those that programs name or one of the sheets `apart`. */
+export function withShortNames(folders: string[], apart: string[]): Plugin {
+  const files = folders.flatMap((folder) => readdirSync(folder, { recursive: true, encoding: "utf8" }).map((name) => join(folder, name)));
+  const read = (wanted: (path: string) => boolean): string => files.filter(wanted).sort().map((path) => readFileSync(path, "utf8")).join("\n");
+  const names = shortNames(
+    read((path) => path.endsWith(".css") && !apart.includes(path)),
+    read((path) => /\.tsx?$/.test(path) || apart.includes(path)),
+  );
+  return {
+    name: "with-short-names",
+    enforce: "pre",
+    transform: (code, id) => {
+      const path = id.split("?")[0] ?? "";
+      return path.endsWith(".css") && !apart.includes(path) ? { code: renamed(code, names), map: null } : undefined;
+    },
+  };
+}
+
+const NAME = /--[a-z][\w-]*/g;
+const LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
+
+/** A short name for each variable of these sheets that nobody else names. */
+export function shortNames(sheets: string, others: string): Map<string, string> {
+  const taken = new Set(others.match(NAME));
+  const short = new Map<string, string>();
+  let at = 0;
+  for (const name of new Set(sheets.match(NAME))) {
+    if (taken.has(name)) continue;
+    let next: string;
+    do {
+      next = `--${LETTERS.charAt(Math.floor(at / 52) - 1)}${LETTERS.charAt(at % 52)}`;
+      at++;
+    } while (taken.has(next));
+    short.set(name, next);
+  }
+  return short;
+}
+
+export function renamed(sheet: string, names: ReadonlyMap<string, string>): string {
+  return sheet.replace(NAME, (name) => names.get(name) ?? name);
+}
+
+/** A sheet without what nobody names; what named it may then be unused in its turn. */
+export function used(sheet: string, text: string): string {
+  const bare = sheet.replace(/\/\*[\s\S]*?\*\//g, "");
+  const named = (name: string): boolean => new RegExp(`${name}(?![\\w-])`).test(text) || new RegExp(`var\\(${name}\\)`).test(bare);
+  const left = bare
+    .replace(VARIABLE, (whole, name: string) => (named(name) ? whole : ""))
+    .replace(KEYFRAMES, (whole, name: string) => (new RegExp(`\\b${name}\\b`).test(text) ? whole : ""));
+  return left === bare ? bare : used(left, text);
+}

@@ -1,0 +1,58 @@
+/**
+ * Spans in the reader's language, by `Intl`: how long something takes. And the ticking signals that what grows old by
+ * itself is drawn by; they tick only while somebody looks.
+ */
+
+import { type ReadonlySignal, signal } from "@preact/signals";
+import { format } from "./times.ts";
+
+const MINUTE_MS = 60_000;
+const HOUR_MS = 60 * MINUTE_MS;
+const DAY_MS = 24 * HOUR_MS;
+
+/** The moment, as milliseconds, told again every so often. One timer for all who look. */
+export function ticking(everyMs: number): ReadonlySignal<number> {
+  let timer: ReturnType<typeof setInterval> | undefined;
+  const now = signal(Date.now(), {
+    watched() {
+      now.value = Date.now();
+      timer = setInterval(() => {
+        now.value = Date.now();
+      }, everyMs);
+    },
+    unwatched() {
+      clearInterval(timer);
+    },
+  });
+  return now;
+}
+
+/** For what counts seconds. */
+export const eachSecond = ticking(1000);
+/** For what counts minutes: no wait is shown more than ten seconds too short. */
+export const eachTenSeconds = ticking(10_000);
+
+/** How long something takes or has taken: `40 sec`, `4 min`, `2 hr`, `3 days`; never below zero. */
+export function span(ms: number, language: string, display: "short" | "long" | "narrow" = "short"): string {
+  const long = Math.max(0, ms);
+  if (long < MINUTE_MS) return units("second", Math.floor(long / 1000), language, display);
+  if (long < HOUR_MS) return units("minute", Math.floor(long / MINUTE_MS), language, display);
+  if (long < DAY_MS) return units("hour", Math.floor(long / HOUR_MS), language, display);
+  return units("day", Math.floor(long / DAY_MS), language, display);
+}
+
+/** `4–7 minutes` of two numbers of seconds, rounded up to whole minutes; one number where they are the same. */
+export function range(lowS: number, highS: number, language: string, display: "short" | "long" = "long"): string {
+  const low = Math.max(1, Math.ceil(lowS / 60));
+  const high = Math.max(low, Math.ceil(highS / 60));
+  const written = unit("minute", language, display);
+  return low === high ? written.format(low) : written.formatRange(low, high);
+}
+
+function units(name: string, count: number, language: string, display: "short" | "long" | "narrow"): string {
+  return unit(name, language, display).format(count);
+}
+
+function unit(name: string, language: string, display: "short" | "long" | "narrow"): Intl.NumberFormat {
+  return format(`${name} ${display}`, language, () => new Intl.NumberFormat(language, { style: "unit", unit: name, unitDisplay: display }));
+}
