@@ -6,11 +6,12 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Plugin } from "vite";
+import { withinReach } from "../widget/src/reach.ts";
 
 const VARIABLE = /(--[\w-]+)\s*:[^;{}]*;/g;
 const KEYFRAMES = /@keyframes ([\w-]+) \{(?:[^{}]*\{[^{}]*\})*[^{}]*\}/g;
 
-/** Leave out of `sheet` what none of the sources in `folders` names, nor a variable that stays. */
+/** Leave out of `sheet` what none of the sources in `folders` names, nor a variable that stays, and set the rest on the wrapper. */
 export function withoutUnused(sheet: string, folders: string[]): Plugin {
   const text = folders
     .flatMap((folder) => readdirSync(folder, { recursive: true, encoding: "utf8" }).map((name) => join(folder, name)))
@@ -20,7 +21,7 @@ export function withoutUnused(sheet: string, folders: string[]): Plugin {
   return {
     name: "without-unused",
     enforce: "pre",
-    transform: (code, id) => (id.startsWith(sheet) ? { code: used(code, text), map: null } : undefined),
+    transform: (code, id) => (id.startsWith(sheet) ? { code: withinReach(used(code, text)), map: null } : undefined),
   };
 }
 
@@ -45,12 +46,14 @@ export function withShortNames(folders: string[], apart: string[]): Plugin {
 const NAME = /--[a-z][\w-]*/g;
 const LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
 
-/** A short name for each variable of these sheets that nobody else names. */
+/** A short name for each variable of these sheets that nobody else names, the shortest for those named most. */
 export function shortNames(sheets: string, others: string): Map<string, string> {
   const taken = new Set(others.match(NAME));
   const short = new Map<string, string>();
   let at = 0;
-  for (const name of new Set(sheets.match(NAME))) {
+  const count = new Map<string, number>();
+  for (const name of sheets.match(NAME) ?? []) count.set(name, (count.get(name) ?? 0) + 1);
+  for (const [name] of [...count].sort(([, one], [, other]) => other - one)) {
     if (taken.has(name)) continue;
     let next: string;
     do {

@@ -64,23 +64,15 @@ export function hear(frame: ServerFrame, { following, requests, post, inbox, tel
     case "case":
       hearCase(frame, following, tell);
       break;
-    case "presence":
-      tell({ name: "presence", event: frame });
-      break;
-    case "viewing":
-      tell({ name: "viewing", event: frame });
-      break;
-    case "conversations":
-      tell({ name: "conversations", event: frame });
-      break;
-    case "draft":
-      tell({ name: "draft", event: frame });
-      break;
     case "inbox":
       inbox.frame(frame);
       break;
+    case "presence":
+    case "viewing":
+    case "conversations":
+    case "draft":
     case "notice":
-      tell({ name: "notice", event: frame });
+      tell({ name: frame.type, event: frame } as Told);
       break;
     case "welcome":
     case "drain":

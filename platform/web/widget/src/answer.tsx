@@ -6,6 +6,7 @@ import { useSignal } from "@preact/signals";
 import { book, down, downThumb, up, upThumb } from "@deskbell/ui/drawings.ts";
 import { Icon } from "@deskbell/ui/icon.tsx";
 import type { Message } from "@deskbell/client";
+import { reacted, thumb } from "./deeds.ts";
 import type { Talk } from "./talk.ts";
 import { extraWords as words } from "./extra-words.ts";
 import { sourcesOf } from "./sources.ts";
@@ -43,15 +44,15 @@ export function AnswerFoot({ message, talk }: { message: Message; talk: Talk }):
 }
 
 function Thumbs({ message, talk }: { message: Message; talk: Talk }): JSX.Element {
-  const helped = talk.reacted(message, HELPED);
-  const not = talk.reacted(message, DID_NOT_HELP);
+  const helped = reacted(talk, message, HELPED);
+  const not = reacted(talk, message, DID_NOT_HELP);
   return (
     <>
       <span class="push" role="status">{(helped || not) && words.t("thanked")}</span>
-      <button type="button" class="mini" aria-pressed={helped} aria-label={words.t("helped")} onClick={() => void talk.thumb(message, HELPED, DID_NOT_HELP)}>
+      <button type="button" class="mini" aria-pressed={helped} aria-label={words.t("helped")} onClick={() => void thumb(talk, message, HELPED, DID_NOT_HELP)}>
         <Icon of={upThumb} size={16} />
       </button>
-      <button type="button" class="mini" aria-pressed={not} aria-label={words.t("didNotHelp")} onClick={() => void talk.thumb(message, DID_NOT_HELP, HELPED)}>
+      <button type="button" class="mini" aria-pressed={not} aria-label={words.t("didNotHelp")} onClick={() => void thumb(talk, message, DID_NOT_HELP, HELPED)}>
         <Icon of={downThumb} size={16} />
       </button>
     </>

@@ -6,6 +6,7 @@ import type { Chat, Frame } from "./frame.ts";
 import { Panel } from "./panel.tsx";
 import panelStyles from "./panel.css?inline";
 import screenStyles from "./screens.css?inline";
+import { withinReach } from "./reach.ts";
 import { adopt, dress } from "./sheets.ts";
 import { Widget } from "./widget.ts";
 
@@ -13,7 +14,7 @@ import { Widget } from "./widget.ts";
 export function start(frame: Frame): Chat {
   const { root, wrapper } = frame;
   dress(root);
-  for (const css of [withinReach(tokens), panelStyles, screenStyles]) adopt(css);
+  for (const css of [import.meta.env.DEV ? withinReach(tokens) : tokens, panelStyles, screenStyles]) adopt(css);
   const place = document.createElement("div");
   wrapper.prepend(place);
   // A page's own keys ("/" to search) would take what is typed here for theirs: they cannot see the field.
@@ -25,9 +26,4 @@ export function start(frame: Frame): Chat {
   const widget = new Widget(frame);
   render(<Panel widget={widget} />, place);
   return widget;
-}
-
-/** The tokens on our own wrapper: what is set on the host element, a page could overrule with `* {…}`. */
-function withinReach(css: string): string {
-  return css.replace(/:root\s*,\s*/g, "").replace(/:host(?:\(([^)]*)\))?/g, ".desk$1");
 }

@@ -5,6 +5,7 @@ import { check } from "@deskbell/ui/drawings.ts";
 import { Icon } from "@deskbell/ui/icon.tsx";
 import type { Message } from "@deskbell/client";
 import type { Row } from "@deskbell/ui/timeline.ts";
+import { choose } from "./deeds.ts";
 import { extraWords } from "./extra-words.ts";
 import type { Talk } from "./talk.ts";
 
@@ -39,7 +40,7 @@ export function Choices({ talk }: { talk: Talk }): JSX.Element | null {
           aria-pressed={chosen === undefined ? undefined : choice === chosen}
           disabled={chosen !== undefined && choice !== chosen}
           onClick={() => {
-            if (chosen === undefined) void talk.choose(message, choice).catch(() => undefined);
+            if (chosen === undefined) void choose(talk, message, choice).catch(() => undefined);
           }}
         >
           {choice === chosen && <Icon of={check} size={13} />}

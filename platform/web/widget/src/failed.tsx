@@ -4,6 +4,7 @@ import type { JSX } from "preact";
 import { warn } from "@deskbell/ui/drawings.ts";
 import { Icon } from "@deskbell/ui/icon.tsx";
 import type { Unsent } from "@deskbell/ui/timeline.ts";
+import { retry } from "./deeds.ts";
 import { extraWords as words } from "./extra-words.ts";
 import type { Why } from "./outgoing.ts";
 import type { Talk } from "./talk.ts";
@@ -15,7 +16,7 @@ export function Failed({ unsent, talk }: { unsent: Unsent; talk: Talk }): JSX.El
     <p class="meta bad" role="alert">
       <Icon of={warn} size={13} /> <span>{reason(unsent.error)}</span>
       {again ? (
-        <button type="button" onClick={() => void talk.retry(unsent).catch(() => undefined)}>{words.t("tryAgain")}</button>
+        <button type="button" onClick={() => void retry(talk, unsent).catch(() => undefined)}>{words.t("tryAgain")}</button>
       ) : (
         <button type="button" onClick={() => { talk.outgoing.rewrite(unsent); }}>{words.t("change")}</button>
       )}

@@ -124,7 +124,7 @@ function End({ widget, attempt }: { widget: Widget; attempt: (work: () => Promis
       <span>{texts.t("endSure")}</span>
       <div class="btns two">
         <button type="button" class="btn" ref={(button) => { button?.focus(); }} onClick={() => { sure.value = false; }}>{texts.t("endNo")}</button>
-        <button type="button" class="btn ink" onClick={() => void attempt(() => widget.session.value.end())}>{texts.t("endYes")}</button>
+        <button type="button" class="btn ink" onClick={() => void attempt(() => widget.session.value.act("end"))}>{texts.t("endYes")}</button>
       </div>
     </div>
   );

@@ -35,7 +35,8 @@ export function Rating({ session, name, done }: RatingProps): JSX.Element {
     busy.value = true;
     try {
       const why = REASONS.filter((reason) => reasons.value.includes(reason)).map((reason) => texts.t(reason));
-      await session.rate(score.value, [why.join(", "), comment.value.trim()].filter(Boolean).join(". "));
+      const said = [why.join(", "), comment.value.trim()].filter(Boolean).join(". ");
+      await session.client.rest("POST", `/rooms/${session.room.value ?? ""}/rating`, { rating: score.value, comment: said });
       done(true);
     } catch (thrown) {
       problem.value = asError(thrown).message;

@@ -3,6 +3,7 @@
 import type { JSX } from "preact";
 import type { Message } from "@deskbell/client";
 import { DID_NOT_HELP, HELPED } from "./answer.tsx";
+import { reacted, toggle } from "./deeds.ts";
 import type { Talk } from "./talk.ts";
 import { extraWords as words } from "./extra-words.ts";
 
@@ -13,7 +14,7 @@ export function Reactions({ message, talk }: { message: Message; talk: Talk }): 
   return (
     <div class="reactions">
       {shown.map(({ emoji, count }) => (
-        <button type="button" key={emoji} aria-pressed={talk.reacted(message, emoji)} aria-label={words.t("reaction", { emoji, n: count })} onClick={() => void talk.toggle(message, emoji)}>
+        <button type="button" key={emoji} aria-pressed={reacted(talk, message, emoji)} aria-label={words.t("reaction", { emoji, n: count })} onClick={() => void toggle(talk, message, emoji)}>
           <bdi>{emoji}</bdi> {count > 1 && new Intl.NumberFormat(words.language.value).format(count)}
         </button>
       ))}

@@ -167,31 +167,17 @@ export class Session {
     if (room !== undefined) await this.client.escalate(room, reason);
   }
 
-  /** Go on with the assistant, and keep the place in line. */
-  keepPlace(): Promise<void> {
-    return this.#act("assistant");
-  }
-
-  leaveQueue(): Promise<void> {
-    return this.#act("leave-queue");
-  }
-
-  /** End the conversation; it can be rated then, and another one begun. */
-  end(): Promise<void> {
-    return this.#act("end");
-  }
-
-  async rate(rating: number, comment: string): Promise<void> {
-    await this.client.rest("POST", `/rooms/${this.room.value ?? ""}/rating`, { rating, comment });
-  }
-
   /** Close the connection; what is unsent stays for the next page. */
   close(): void {
     this.client.disconnect();
     for (const stop of this.#stops.splice(0)) stop();
   }
 
-  async #act(what: string): Promise<void> {
+  /**
+   * Go on with the assistant and keep the place in line (`assistant`), leave the line (`leave-queue`), or end the
+   * conversation (`end`): it can be rated then, and another one begun.
+   */
+  async act(what: "assistant" | "leave-queue" | "end"): Promise<void> {
     const room = this.room.value;
     if (room === undefined) return;
     const told = (await this.client.rest("POST", `/rooms/${room}/${what}`, {})) as Partial<OwnCase> | undefined;

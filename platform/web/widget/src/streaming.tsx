@@ -1,10 +1,11 @@
 /** An answer as far as it is written. It is announced when it is whole. */
 
 import type { JSX } from "preact";
-import { stop } from "@deskbell/ui/drawings.ts";
+import { stop as square } from "@deskbell/ui/drawings.ts";
 import { Icon } from "@deskbell/ui/icon.tsx";
 import { Rich } from "@deskbell/ui/rich.tsx";
 import type { StreamingRow as Row } from "@deskbell/ui/timeline.ts";
+import { stop } from "./deeds.ts";
 import { isolated } from "./events.ts";
 import { By } from "./message.tsx";
 import { extraWords } from "./extra-words.ts";
@@ -24,8 +25,8 @@ export function Streaming({ row, talk }: { row: Row; talk: Talk }): JSX.Element 
         </div>
       </div>
       <div class="under">
-        <button type="button" class="mini boxed" onClick={() => void talk.stop(row.turn)}>
-          <Icon of={stop} size={13} /> {extraWords.t("stop")}
+        <button type="button" class="mini boxed" onClick={() => void stop(talk, row.turn)}>
+          <Icon of={square} size={13} /> {extraWords.t("stop")}
         </button>
       </div>
     </article>

@@ -7,7 +7,7 @@ import { batch, computed, effect, type ReadonlySignal, type Signal, signal, untr
 import type { Events, Message } from "@deskbell/client";
 import { NextFrame } from "@deskbell/ui/frames.ts";
 import { steady } from "@deskbell/ui/steady.ts";
-import { past, present, type Row, type Unsent } from "@deskbell/ui/timeline.ts";
+import { past, present, type Row } from "@deskbell/ui/timeline.ts";
 import type { VirtualList } from "@deskbell/ui/virtual.tsx";
 import { Attention } from "./attention.ts";
 import { isSpoken } from "./events.ts";
@@ -115,23 +115,6 @@ export class Talk {
     this.list.value?.toEnd();
   }
 
-  async choose(message: Message, choice: string): Promise<void> {
-    this.chosen.value = { message: message.id, choice };
-    await this.send(choice);
-  }
-
-  /** Send what was refused once more. */
-  async retry(unsent: Unsent): Promise<void> {
-    this.outgoing.discard(unsent);
-    await this.send(unsent.content);
-  }
-
-  beginEdit(message: Message): void {
-    this.replyTo.value = undefined;
-    this.editText.value = message.content;
-    this.editing.value = message;
-  }
-
   /** Store what was edited; what is refused stays in the composer. */
   async saveEdit(): Promise<void> {
     const message = this.editing.value;
@@ -139,32 +122,6 @@ export class Talk {
     if (!message || !text) return;
     const done = text === message.content || (await this.outgoing.tried(this.session.client.editMessage(message.id, text)));
     if (done) this.editing.value = undefined;
-  }
-
-  remove(message: Message): Promise<boolean> {
-    return this.outgoing.tried(this.session.client.removeMessage(message.id));
-  }
-
-  /** React so, or not any more. */
-  toggle(message: Message, emoji: string): Promise<boolean> {
-    const { client } = this.session;
-    return this.outgoing.tried(this.reacted(message, emoji) ? client.unreact(message.id, emoji) : client.react(message.id, emoji));
-  }
-
-  reacted({ reactions }: Message, emoji: string): boolean {
-    const me = this.session.me.value?.id;
-    return me !== undefined && reactions.some((one) => one.emoji === emoji && one.users.includes(me));
-  }
-
-  /** Say how the answer was; of the two thumbs one is up. */
-  async thumb(message: Message, emoji: string, other: string): Promise<void> {
-    if (this.reacted(message, other)) await this.toggle(message, other);
-    await this.toggle(message, emoji);
-  }
-
-  async stop(turn: string): Promise<void> {
-    const room = this.session.room.value;
-    if (room !== undefined) await this.outgoing.tried(this.session.client.stop(room, turn));
   }
 
   /** A key was pressed in the composer. */

@@ -6,6 +6,7 @@ import { useSignal } from "@preact/signals";
 import { back, more, pencil, smile, trash } from "@deskbell/ui/drawings.ts";
 import { Icon } from "@deskbell/ui/icon.tsx";
 import type { Message } from "@deskbell/client";
+import { beginEdit, reacted, remove, toggle } from "./deeds.ts";
 import { Emoji, QUICK } from "./emoji.tsx";
 import type { Talk } from "./talk.ts";
 import { extraWords as words } from "./extra-words.ts";
@@ -50,7 +51,7 @@ export function Tools({ message, mine, talk }: ToolsProps): JSX.Element {
           onLeave={close}
           onPick={(emoji) => {
             close();
-            void talk.toggle(message, emoji);
+            void toggle(talk, message, emoji);
           }}
         />
       )}
@@ -70,7 +71,7 @@ function Bar({ message, mine, talk, close, turnTo }: BarProps): JSX.Element {
     <div class="bar" role="group" aria-label={words.t("tools")}>
       <div class="quick">
         {QUICK.map((emoji) => (
-          <button type="button" key={emoji} aria-pressed={talk.reacted(message, emoji)} onClick={() => { close(); void talk.toggle(message, emoji); }}>
+          <button type="button" key={emoji} aria-pressed={reacted(talk, message, emoji)} onClick={() => { close(); void toggle(talk, message, emoji); }}>
             {emoji}
           </button>
         ))}
@@ -89,7 +90,7 @@ function Bar({ message, mine, talk, close, turnTo }: BarProps): JSX.Element {
         <Icon of={back} size={16} mirrors /> {words.t("reply")}
       </button>
       {edits && (
-        <button type="button" onClick={() => { turnTo(""); talk.beginEdit(message); }}>
+        <button type="button" onClick={() => { turnTo(""); beginEdit(talk, message); }}>
           <Icon of={pencil} size={16} /> {words.t("edit")}
         </button>
       )}
@@ -106,7 +107,7 @@ function Sure({ message, talk, close }: { message: Message; talk: Talk; close: (
   return (
     <div class="bar" role="alertdialog" aria-label={words.t("deleteSure")}>
       <p>{words.t("deleteSure")}</p>
-      <button type="button" class="bad" ref={(element) => element?.focus()} onClick={() => void talk.remove(message)}>
+      <button type="button" class="bad" ref={(element) => element?.focus()} onClick={() => void remove(talk, message)}>
         <Icon of={trash} size={16} /> {words.t("delete")}
       </button>
       <button type="button" onClick={close}>{words.t("keepIt")}</button>

@@ -56,7 +56,7 @@ export function Waiting({ talk }: { talk: Talk }): JSX.Element {
       });
   };
   const leave = (
-    <button type="button" class="btn" disabled={busy.value} onClick={() => { act(() => session.leaveQueue()); }}>
+    <button type="button" class="btn" disabled={busy.value} onClick={() => { act(() => session.act("leave-queue")); }}>
       {words.t("leaveLine")}
     </button>
   );
@@ -81,7 +81,7 @@ export function Waiting({ talk }: { talk: Talk }): JSX.Element {
       </div>
       <Line session={session} />
       <div class="btns">
-        <button type="button" class="btn ink" disabled={busy.value} onClick={() => { act(() => session.keepPlace()); }}>
+        <button type="button" class="btn ink" disabled={busy.value} onClick={() => { act(() => session.act("assistant")); }}>
           {words.t("askMeanwhile")}
         </button>
         {leave}
