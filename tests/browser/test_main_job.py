@@ -86,7 +86,7 @@ async def both_have_it_once(visitor: Visitor, agent: Agent) -> None:
     for text in VISITORS:
         await expect(agent.said(text)).to_have_count(1)
     # Where the visitor was faster, the reply was written without having seen what they say: it waits for a word.
-    anyway = agent.page.locator(".log").get_by_role("button", name="Send anyway")
+    anyway = agent.page.locator(".log").get_by_role("button", name="Send as it is")
     await expect(anyway.or_(agent.said(REPLY).filter(has_text=re.compile("Sent|Delivered|Read"))).first).to_be_visible()
     if await anyway.count():
         await anyway.click()

@@ -39,7 +39,7 @@ export class Stretch<Row> {
   parts(place: Place): Part[] {
     const { count } = this.#heights;
     const [from, to] = (this.#range = this.#window(place));
-    const { focused } = place;
+    const focused = this.#focused(place);
     const kept = focused < from || focused >= to ? focused : -1;
     const parts: Part[] = [];
     // Always there, so that what follows keeps its place among its siblings.
@@ -58,6 +58,12 @@ export class Stretch<Row> {
     }
     gap("below", Math.max(to, kept + 1), count);
     return parts;
+  }
+
+  /** The row that holds the focus; -1: none. */
+  #focused({ drawn }: Place): number {
+    for (const [key, element] of drawn) if (element.matches(":focus-within")) return this.indexOf(key, Number(element.dataset["index"]));
+    return -1;
   }
 
   /** Whether the window shows some that are not drawn. */

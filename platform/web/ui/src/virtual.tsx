@@ -76,8 +76,8 @@ export interface Place {
   atEnd: boolean;
   /** The row that is held in place, and how far it is scrolled. */
   held: Held | undefined;
-  /** The row that holds the focus; -1: none. */
-  focused: number;
+  /** The rows in the page, by key. */
+  drawn: ReadonlyMap<string, HTMLElement>;
 }
 
 export class Virtual<Row> extends Component<VirtualProps<Row>> implements VirtualList {
@@ -87,7 +87,6 @@ export class Virtual<Row> extends Component<VirtualProps<Row>> implements Virtua
   readonly #drawn = new Map<string, HTMLElement>();
   #observer: ResizeObserver | undefined;
   #stretch: Stretch<Row> | undefined;
-  #focused: { key: string; index: number } | undefined; // the row that holds the focus
   // The first rows seen, and how far they are scrolled. The first that is still there is held in place.
   #anchors: Held[] = [];
   #top = 0; // where the list was scrolled to when last looked at
@@ -168,8 +167,6 @@ export class Virtual<Row> extends Component<VirtualProps<Row>> implements Virtua
         aria-live="off"
         tabIndex={0}
         onScroll={this.#scrolled}
-        onFocusIn={this.#focusMoved}
-        onFocusOut={this.#focusMoved}
       >
         <div ref={this.#edges[0]}>{before}</div>
         {parts}
@@ -182,13 +179,6 @@ export class Virtual<Row> extends Component<VirtualProps<Row>> implements Virtua
     this.#settling = 0;
     this.#look();
     this.#extend();
-  };
-
-  readonly #focusMoved = (event: FocusEvent): void => {
-    const inside = event.type === "focusin" ? event.target : event.relatedTarget;
-    const row = inside instanceof Element ? inside.closest<HTMLElement>(".virtual-row") : null;
-    const found = row ? [...this.#drawn].find(([, element]) => element === row) : undefined;
-    this.#focused = found && row ? { key: found[0], index: Number(row.dataset["index"]) } : undefined;
   };
 
   #hold(key: string, element: HTMLElement | null): void {
@@ -277,7 +267,6 @@ export class Virtual<Row> extends Component<VirtualProps<Row>> implements Virtua
   }
 
   #place(): Place {
-    const focused = this.#focused ? this.#indexOf(this.#focused.key, this.#focused.index) : -1;
-    return { height: this.element?.clientHeight ?? 600, top: this.#top, atEnd: this.atEnd.peek(), held: this.#held(), focused };
+    return { height: this.element?.clientHeight ?? 600, top: this.#top, atEnd: this.atEnd.peek(), held: this.#held(), drawn: this.#drawn };
   }
 }

@@ -139,7 +139,8 @@ function flush(): void {
     // It may have been drawn with its parent, or be gone.
     if (!asked.has(spot)) continue;
     draw(spot);
-    stand([spot], holder(spot), follower(spot));
+    const { kids, element } = holder(spot);
+    stand(kids, element as Control, null);
   }
   finish();
 }
@@ -256,27 +257,8 @@ function stand(kids: Spot["kids"], parent: Control, before: Control | null): Con
 }
 
 /** The element around a component. */
-function holder({ above }: Spot): Control {
-  return (above as Spot).element ?? holder(above as Spot);
-}
-
-/** What stands behind a component. */
-function follower(spot: Spot): Control | null {
-  const { kids, element } = spot.above as Spot;
-  for (const next of kids.slice(kids.indexOf(spot) + 1)) {
-    const found = first(next);
-    if (found) return found;
-  }
-  return element ? null : follower(spot.above as Spot);
-}
-
-function first(spot: Spot | undefined): Control | undefined {
-  if (spot?.element) return spot.element;
-  for (const kid of spot?.kids ?? []) {
-    const found = first(kid);
-    if (found) return found;
-  }
-  return undefined;
+function holder({ above }: Spot): Spot {
+  return above?.element ? above : holder(above as Spot);
 }
 
 function remove(spot: Spot, top: boolean): void {

@@ -11,7 +11,6 @@ import { eventLine, isolated } from "./events.ts";
 import { Face } from "./face.tsx";
 import { AnswerFoot, Card, Quote, Reactions, Tools } from "./later.tsx";
 import type { Session } from "./session.ts";
-import { sourcesOf } from "./sources.ts";
 import type { Talk } from "./talk.ts";
 import { words } from "./words.ts";
 
@@ -83,11 +82,19 @@ export function By({ voice, name, avatar, desk, children }: ByProps): JSX.Elemen
   );
 }
 
+const MOST_SOURCES = 12;
+
+/** What an answer says it was taken from, as it came; `sources.ts` reads it. */
+export function sourceList({ metadata }: Message): unknown[] {
+  const found = metadata["sources"];
+  return Array.isArray(found) ? found.slice(0, MOST_SOURCES) : [];
+}
+
 function Body({ message, session }: { message: Message; session: Session }): JSX.Element {
   if (message.deleted) return <p class="gone">{words.t(message.sender.id === session.me.value?.id ? "goneMine" : "gone")}</p>;
   if (message.kind === "card") return <Card message={message} />;
   if (message.content === "") return <p class="gone"><Icon of={lock} size={13} /> {words.t("notShown")}</p>;
-  return <Rich text={message.kind === "system" ? eventLine(message, session) : message.content} sources={sourcesOf(message).length} />;
+  return <Rich text={message.kind === "system" ? eventLine(message, session) : message.content} sources={sourceList(message).length} />;
 }
 
 /** How far a message of one's own has come. */

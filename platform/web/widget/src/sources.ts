@@ -2,8 +2,7 @@
 
 import { webAddress } from "@deskbell/ui/markup.ts";
 import type { Message } from "@deskbell/client";
-
-const MOST = 12;
+import { sourceList } from "./message.tsx";
 
 interface Source {
   title: string;
@@ -11,10 +10,8 @@ interface Source {
 }
 
 /** The sources of a message, whoever wrote them there: text, and an address only where it is one of the web. */
-export function sourcesOf({ metadata }: Message): Source[] {
-  const found = metadata["sources"];
-  if (!Array.isArray(found)) return [];
-  return found.slice(0, MOST).map((one: unknown): Source => {
+export function sourcesOf(message: Message): Source[] {
+  return sourceList(message).map((one: unknown): Source => {
     const source = (typeof one === "object" && one !== null ? one : { title: one }) as Record<string, unknown>;
     const path = text(source["url"]) || text(source["path"]);
     const anchor = text(source["anchor"]);
