@@ -16,7 +16,8 @@ observe  tick_s         tells plugins what has happened; again, or dead, where t
 queues   tick_s         what is due in the queues of plugins
 plugins  tick_s         the jobs of plugins whose slot has come
 search   tick_s         indexes what was said before there was an index, piece by piece
-tidy     10 minutes     forgets finished work and expired logins
+tidy     10 minutes     forgets finished work, expired logins, and what visitors said of themselves once
+                        nothing is left that it belongs to
 ======== ============== ==================================================================
 """
 
@@ -27,12 +28,12 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 import structlog
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
-from deskbell.actions import case_lists, closing, ladder, observing, turns
+from deskbell.actions import case_lists, closing, forgetting, ladder, observing, turns
 from deskbell.actions.plugin_work import PluginWork
 from deskbell.errors import DeskbellError
 from deskbell.ids import CaseId, RoomId, TenantId
 from deskbell.server.edge import Edge
-from deskbell.store import cases, leases, outbox, people, rooms, search_index, switches
+from deskbell.store import cases, claims, leases, outbox, people, rooms, search_index, switches
 from deskbell.store.database import StoreError, StoreUnavailable
 from deskbell.wire import frames
 from deskbell.wire.close_codes import CloseCode
@@ -44,6 +45,7 @@ OVERLAP_US = 5_000_000
 TIDY_EVERY_S = 600
 KEEP_DONE_US = 24 * 3600 * 1_000_000
 BATCH = 100
+CLAIM_ROUNDS = 20
 
 
 class Jobs:
@@ -220,6 +222,11 @@ class Jobs:
         await outbox.forget_done(self._ports.db, now_us - KEEP_DONE_US)
         await people.forget_expired_tokens(self._ports.db, now_us)
         await search_index.tidy(self._ports.db)
+        for _ in range(CLAIM_ROUNDS):
+            due = await claims.due(self._ports.db, await self._ports.journal.now_us(), BATCH)
+            await _each("claims", (forgetting.forget_if_due(self._ports, who) for who in due))
+            if len(due) < BATCH:
+                break
 
 
 async def _each(job: str, works: Iterable[Awaitable[object]]) -> None:

@@ -114,6 +114,52 @@ async def test_where_reading_is_audited_nothing_is_shown_before_it_is_written_do
     ]
 
 
+async def test_whom_a_search_shows_what_was_said_is_written_down_once_for_all_its_letters(desk: Desk) -> None:
+    """By room, and only where reading is audited; what was looked for is nobody's business."""
+    root, tom, una = await admin_of(desk), await desk.member("Tom"), await desk.member("Una")
+    kept, elsewhere = await tom.group(una, channel_type="direct"), await tom.group(una)
+    other = await una.group(await desk.member("Eve"), channel_type="direct")
+    for room, word in ((kept, "walrus"), (kept, "walruses"), (elsewhere, "walrus"), (other, "penguin")):
+        await say(una, room, f"the {word} of Thursday")
+
+    for letters in ("walr", "walru", "walrus"):
+        found = (await tom.get("/search", params={"q": letters})).json()["results"]
+        assert {hit["room"]["id"] for hit in found} == {kept, elsewhere}
+    assert (await tom.get("/search", params={"q": "penguin"})).json()["results"] == [], "not his to see"
+
+    entries = await trail(root, room=kept)
+    assert [(entry["act"], entry["actor"], entry["subject"], entry["details"]) for entry in entries] == [
+        ("found", tom.id, "", {})
+    ]
+    assert await trail(root, room=elsewhere) == await trail(root, room=other) == []
+    await una.get("/search", params={"q": "walrus"})
+    assert [entry["actor"] for entry in await trail(root, room=kept)] == [tom.id, una.id]
+    await desk.advance(301)
+    await tom.get("/search", params={"q": "walrus"})
+    assert [entry["actor"] for entry in await trail(root, room=kept)] == [tom.id, una.id, tom.id]
+
+
+async def test_a_supervisor_who_searches_the_conversations_of_others_leaves_a_trace(empty_sqlite_url: str) -> None:
+    """Without a place in any of them, in notes behind them, and nothing is shown when it cannot be written down."""
+    channels = {"support": {"audit": "reads"}}
+    async with Desk.open(empty_sqlite_url, settings=settings_for(empty_sqlite_url, channels=channels)) as desk:
+        root, lea, vera = await admin_of(desk), await desk.agent("Lea", role="supervisor"), await desk.visitor("Vera")
+        room = await vera.conversation()
+        await say(vera, room, "my walrus is ill")
+        assert [hit["room"]["id"] for hit in (await lea.get("/search", params={"q": "walrus"})).json()["results"]] == [
+            room
+        ]
+        assert [(entry["act"], entry["actor"]) for entry in await trail(root, room=room)] == [("found", lea.id)]
+
+        def cannot(*_: object, **__: object) -> None:
+            raise StoreError("no")
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("deskbell.store.audit.append", cannot)
+            refused = await root.get("/search", params={"q": "walrus"})
+            assert refused.status_code >= 500 and "ill" not in refused.text
+
+
 async def test_what_was_refused_or_undone_leaves_nothing(desk: Desk) -> None:
     root, tom, una, eve = await admin_of(desk), *[await desk.member(name) for name in ("Tom", "Una", "Eve")]
     room = await tom.group(una)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from deskbell.testing.desk import Desk, Person
+from deskbell.testing.desk import SITE_KEY, Desk, Person
 
 
 @pytest.fixture
@@ -27,6 +27,30 @@ async def asked(desk: Desk, ana: Person, reason: str) -> tuple[Person, str, str]
     room = await maya.conversation()
     await maya.post(f"/rooms/{room}/escalate", {"reason": reason})
     return maya, room, str((await ana.get(f"/rooms/{room}")).json()["case"])
+
+
+async def test_whoever_the_widget_shows_as_here_has_room_on_the_board_and_nobody_else(desk: Desk) -> None:
+    """One rule for both, however somebody puts it: here, and willing."""
+    lead, ana = await desk.agent("Lea", role="supervisor"), await desk.agent("Ana")
+    site = desk.application.edge.sites
+    async with ana.line():
+        await desk.until(lambda: _is(ana, status="online"))
+        for said, takes in (
+            ({"status": "away", "accepting": True}, False),
+            ({"status": "busy", "accepting": True}, False),
+            ({"status": "online", "accepting": False}, False),
+            ({"status": "busy"}, False),
+            ({"status": "online"}, True),
+        ):
+            assert (await ana.call("PUT", "/agents/me/availability", json=said)).status_code == 200
+            site.forget()
+            shown = [face["name"] for face in (await desk.http.get(f"/sites/{SITE_KEY}")).json()["people"]]
+            assert (shown, (await board(lead))["agents_with_room"]) == ((["Ana"], 1) if takes else ([], 0)), said
+
+
+async def _is(person: Person, **wanted: str) -> bool:
+    seen = next(item for item in (await person.get("/agents")).json()["items"] if item["user"]["id"] == person.id)
+    return all(seen[name] == value for name, value in wanted.items())
 
 
 async def test_the_board_says_how_the_counter_stands_and_what_the_day_was_like(desk: Desk) -> None:

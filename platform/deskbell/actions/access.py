@@ -6,6 +6,7 @@ room asked for by a visitor, a message from before somebody joined: none of them
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import IntEnum
 
@@ -14,10 +15,12 @@ from deskbell.ids import MessageId, RoomId, UserId, is_id
 from deskbell.model.policy import Policy
 from deskbell.model.records import Actor, Membership, Message, Room
 from deskbell.ports import Ports
-from deskbell.store import messages, rooms
+from deskbell.store import audit, messages, rooms
 from deskbell.store.change import Change
 from deskbell.store.database import Queries, StoreError
 from deskbell.store.search import NOTHING, Reach
+
+FOUND_AGAIN_S = 300
 
 
 class Need(IntEnum):
@@ -193,6 +196,30 @@ async def note_read(ports: Ports, actor: Actor, place: Place, what: str, subject
     if place.policy.audits("reads"):
         async with ports.journal.change(actor.tenant) as change:
             change.audit(place.policy, actor.id, what, place.room.id, subject, level="reads")
+
+
+async def note_found(ports: Ports, actor: Actor, found: Mapping[RoomId, str]) -> None:
+    """Write down that somebody is about to be shown what is said in these rooms, of these channel types.
+
+    Who looks for something is shown a room again and again, at every letter; once in :data:`FOUND_AGAIN_S` is
+    enough to know of it.
+
+    Raises:
+        Unavailable: It cannot be written down, so it cannot be read.
+    """
+    policies = {room: ports.plugins.channels[name].policy for room, name in found.items()}
+    watched = [room for room, policy in policies.items() if policy.audits("reads")]
+    if not watched:
+        return
+    try:
+        since_us = await ports.journal.now_us() - FOUND_AGAIN_S * 1_000_000
+        noted = await audit.rooms_noted(ports.db, actor.tenant, actor.id, "found", since_us)
+    except StoreError as error:
+        raise Unavailable() from error
+    if fresh := [room for room in watched if room not in noted]:
+        async with ports.journal.change(actor.tenant) as change:
+            for room in fresh:
+                change.audit(policies[room], actor.id, "found", room, level="reads")
 
 
 def moderating(ports: Ports) -> list[str]:

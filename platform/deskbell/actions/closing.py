@@ -14,7 +14,7 @@ from deskbell.model import case_rules, ownership
 from deskbell.model.policy import Policy
 from deskbell.model.records import Room
 from deskbell.ports import Ports
-from deskbell.store import rooms
+from deskbell.store import claims, rooms
 from deskbell.store.change import Change
 
 UNKNOWN_AGAIN_S = 3600
@@ -94,7 +94,8 @@ async def close_if_due(ports: Ports, tenant: TenantId, room_id: RoomId) -> bool:
 async def purge_in(change: Change, room: Room) -> None:
     """Drop all that was said, before and behind the counter, and end what is open.
 
-    The epoch changes, so that clients drop it too; no numbers are taken for it.
+    The epoch changes, so that clients drop it too; no numbers are taken for it. What the visitor said of themselves
+    is :mod:`.forgetting`'s.
     """
     case = await change.open_case(room.id)
     if case is not None:
@@ -127,6 +128,8 @@ async def purge_in(change: Change, room: Room) -> None:
             )
         )
         await due_in(change, room_id, None)
+    if room.customer is not None:
+        await claims.look_at(change.tx, change.tenant, room.customer, change.now_us)
     # What a case tells of the conversation is the conversation's; that there was one, and how it went, stays.
     await change.tx.execute(
         "UPDATE cases SET handover = NULL, rating_comment = NULL WHERE tenant_id = $1 AND room_id = $2",

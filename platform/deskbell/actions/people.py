@@ -8,11 +8,9 @@ from typing import Any
 
 import msgspec
 
-from deskbell.actions import presence
 from deskbell.actions.content import checked_text
 from deskbell.errors import (
     Forbidden,
-    Invalid,
     NotFound,
     Revoked,
     TokenExpired,
@@ -23,7 +21,7 @@ from deskbell.errors import (
 from deskbell.ids import SiteId, TenantId, UserId, new_id, new_secret
 from deskbell.model.records import Actor, PublicUser
 from deskbell.ports import Ports
-from deskbell.store import people
+from deskbell.store import claims, people
 from deskbell.store.database import StoreError
 from deskbell.store.tables import User
 from deskbell.tokens import check_identity, hash_secret
@@ -111,20 +109,23 @@ async def arrive(
             ports.db, ports.clock, tenant, kind="visitor", name=shown, site_id=site_id, attributes=claimed
         )
     else:
-        claims = check_identity(identity, site.secret, ports.clock, ports.settings.auth.identity_max_s)
-        signed_name, email = claims.get("name"), claims.get("email")
+        signed = check_identity(identity, site.secret, ports.clock, ports.settings.auth.identity_max_s)
+        signed_name, email = signed.get("name"), signed.get("email")
         user = await people.ensure_external_user(
             ports.db,
             ports.clock,
             tenant,
             site_id,
-            claims["sub"],
+            signed["sub"],
             kind="visitor",
             name=signed_name[:100] if isinstance(signed_name, str) and signed_name.strip() else shown,
             email=email[:320] if isinstance(email, str) else None,
         )
         if user.disabled:
             raise Revoked()
+    if name or attributes:
+        await claims.look_at(ports.db, tenant, UserId(user.id), ports.clock.now_us() + claims.SEEN_AGAIN_US)
+    await claims.seen(ports.db, tenant, UserId(user.id), ports.clock.now_us())
     return await _begin(ports, people.actor(user))
 
 
@@ -181,6 +182,7 @@ async def introduce(
             msgspec.json.encode(known).decode(),
             ports.clock.now_us(),
         )
+        await claims.look_at(tx, actor.tenant, actor.id, ports.clock.now_us() + claims.SEEN_AGAIN_US)
     if named != row["name"]:
         tell_name(ports, actor.tenant, actor.id, named)
     return msgspec.structs.replace(actor, name=named, attributes=known)
@@ -250,6 +252,7 @@ async def refresh(ports: Ports, refresh_token: str) -> Session:
     )
     if not renewed:
         raise Revoked("This refresh token was used before, so this login was ended. Log in again.")
+    await claims.seen(ports.db, tenant, actor.id, now_us)
     return _session(ports, actor, fresh)
 
 
@@ -336,44 +339,3 @@ async def origins(ports: Ports, tenant: TenantId | None = None) -> list[str]:
     for site in await people.sites(ports.db, tenant):
         found += msgspec.json.decode(site.origins, type=list[str])
     return found
-
-
-@dataclass(frozen=True)
-class Availability:
-    """What an agent says of themselves: online, away or busy, and whether new cases may come to them."""
-
-    status: str
-    accepting: bool
-
-
-async def availability(ports: Ports, actor: Actor) -> Availability:
-    """What the agent said last.
-
-    Raises:
-        Forbidden: Not staff.
-    """
-    user = await _staff(ports, actor)
-    return Availability(user.availability, user.accepting)
-
-
-async def set_availability(ports: Ports, actor: Actor, *, status: str, accepting: bool | None = None) -> Availability:
-    """Say it. ``accepting`` follows from ``status`` where it is not given: who is online takes cases.
-
-    Raises:
-        Forbidden: Not staff.
-        Invalid: No such status.
-    """
-    if status not in ("online", "away", "busy"):
-        raise Invalid("Availability is online, away or busy.")
-    user = await _staff(ports, actor)
-    said = Availability(status, status == "online" if accepting is None else accepting)
-    await people.change_user(ports.db, ports.clock, user, availability=said.status, accepting=said.accepting)
-    await presence.chosen(ports, actor, status)  # type: ignore[arg-type]
-    return said
-
-
-async def _staff(ports: Ports, actor: Actor) -> User:
-    user = await people.user(ports.db, actor.tenant, actor.id) if actor.is_staff else None
-    if user is None:
-        raise Forbidden("This is for agents.")
-    return user

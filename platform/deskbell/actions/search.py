@@ -6,6 +6,8 @@ search looks at a bounded number of matches, however many there are, and followi
 match once. A cursor holds the bounds of its block and the clock of the first page, so that neither new
 messages nor the passing of time move what is still to come.
 
+Where reading is audited it is written down which rooms somebody is shown something of, before they are.
+
 Where nothing was found, words are taken for typing errors of others that differ by a slip or two.
 """
 
@@ -120,6 +122,7 @@ async def find(
     if page is None:
         return Findings([], None, False, complete)
     found, more = page
+    await access.note_found(ports, actor, {one.message.room: one.channel_type for one in found})
     return Findings(found, more, bool(alike) and bool(found), complete)
 
 

@@ -19,18 +19,16 @@ from typing import Any, Literal, TypeVar
 
 import msgspec
 
-from deskbell.actions import waiting
+from deskbell.actions import agents, waiting
 from deskbell.actions.people import origin_allowed
 from deskbell.clock import from_us
 from deskbell.errors import NotFound
-from deskbell.ids import TenantId, UserId
+from deskbell.ids import TenantId
 from deskbell.model import site as sites
-from deskbell.model.records import STAFF_ROLES
 from deskbell.model.site import Prechat, SiteSettings
 from deskbell.ports import Ports
 from deskbell.store import people
 from deskbell.store.database import StoreError
-from deskbell.store.tables import User
 from deskbell.volatile.limits import address_prefix
 
 SITE_KNOWN_FOR_S = 30.0
@@ -246,10 +244,7 @@ class SitePages:
     async def _load_people(self, tenant: TenantId, generation: int) -> _Here:
         ports, at = self._ports, self._ports.clock.monotonic()
         team = ports.settings.support.default_team
-        asked = [user for user in await people.members_of_team(ports.db, tenant, team) if _takes(user)]
-        seen = await ports.presence.seen(tenant, [UserId(user.id) for user in asked])
-        faces = [Face(user.name, user.avatar) for user in asked if seen[UserId(user.id)].status == "online"]
-        faces.sort(key=lambda face: face.name)
+        faces = [Face(user.name, user.avatar) for user in await agents.taking(ports, tenant, team)]
         here = _Here(at, faces, await waiting.expected_wait_s(ports, tenant, team) if faces else None)
         if generation == self._generation:
             self._here[tenant] = here
@@ -257,11 +252,6 @@ class SitePages:
             if len(self._here) > MOST_KNOWN:
                 self._here.popitem(last=False)
         return here
-
-
-def _takes(user: User) -> bool:
-    """Whether somebody behind the counter takes conversations, if they are here."""
-    return user.accepting and not user.disabled and user.role in STAFF_ROLES
 
 
 def _form(prechat: Prechat) -> Form:

@@ -31,6 +31,7 @@ COLUMNS = {
     "hash": "bytea",
 }
 _PAGE = 500
+_LATEST = 200
 
 
 @dataclass(frozen=True)
@@ -103,6 +104,17 @@ async def listed(
         f" WHERE tenant_id = $1 AND number < $3{only} ORDER BY number DESC LIMIT $2",
         *values,
     )
+
+
+async def rooms_noted(db: Queries, tenant: TenantId, actor: UserId, act: str, since_us: int) -> set[RoomId]:
+    """The rooms for which the latest entries of somebody say that they did this, since then."""
+    found = await db.fetch(
+        "SELECT room_id, act, at FROM audit WHERE tenant_id = $1 AND actor_id = $2 ORDER BY number DESC LIMIT $3",
+        tenant,
+        actor,
+        _LATEST,
+    )
+    return {RoomId(row["room_id"]) for row in found if row["act"] == act and row["at"] >= since_us}
 
 
 async def first_broken(db: Queries, tenant: TenantId) -> int | None:

@@ -6,9 +6,8 @@ from typing import Literal
 
 from quart import Blueprint
 
-from deskbell.actions import agents, people
-from deskbell.actions.agents import AgentEntry
-from deskbell.actions.people import Availability
+from deskbell.actions import agents
+from deskbell.actions.agents import AgentEntry, Availability
 from deskbell.errors import Forbidden
 from deskbell.server.edge import Edge
 from deskbell.server.rest.bodies import Body, Items
@@ -33,12 +32,12 @@ def blueprint(edge: Edge) -> Blueprint:
     @routes.get("/agents/me/availability", Availability, refuses=[Forbidden])
     async def get_availability(ask: Ask) -> Availability:
         """What one said last of being there."""
-        return await people.availability(ports, ask.actor)
+        return await agents.availability(ports, ask.actor)
 
     @routes.put("/agents/me/availability", Availability, body=AvailabilityChange, refuses=[Forbidden])
     async def set_availability(ask: Ask) -> Availability:
         """Say whether one is there, and takes new cases."""
         body: AvailabilityChange = ask.body
-        return await people.set_availability(ports, ask.actor, status=body.status, accepting=body.accepting)
+        return await agents.set_availability(ports, ask.actor, status=body.status, accepting=body.accepting)
 
     return routes.blueprint
