@@ -92,3 +92,44 @@ async def test_behind_a_question_no_key_does_anything(desk: Desk, windows: Calla
         assert (await case.agent.get(f"/rooms/{case.room}")).json()["case"] is not None
         cases = (await case.agent.get("/cases?view=mine")).json()["items"]
         assert [row["room"] for row in cases if row["room"] == case.room] == [case.room]
+
+
+async def test_what_one_does_from_the_field_can_have_other_keys_and_is_on_the_sheet(
+    desk: Desk, windows: Callable[..., Any]
+) -> None:
+    async with opened(desk, windows, "Which bulb?", mine=True) as case:
+        page = case.page
+        name = f"deskbell/console/preferences/{case.agent.id}"
+        await page.evaluate(
+            "([name]) => localStorage.setItem(name, JSON.stringify({keys: {'thread.edit-last': ['ArrowUp']}}))", [name]
+        )
+        await page.reload()
+        await expect(case.message("Which bulb?")).to_be_visible()
+        await press(page, "?")
+        sheet = page.get_by_role("dialog", name="Keyboard shortcuts")
+        await expect(sheet.get_by_text("Edit my last message, from the empty field")).to_be_visible()
+        await press(page, "Escape", "Enter")  # and Enter answers
+        await expect(case.field).to_be_focused()
+        await case.write("An E14 one")
+        await expect(case.message("An E14 one").locator(".meta")).to_contain_text("Sent")
+        await press(page, "ArrowLeft")
+        await expect(page.locator(".edit textarea")).to_have_count(0)
+        await press(page, "ArrowUp")
+        await expect(page.locator(".edit textarea")).to_have_value("An E14 one")
+        await press(page, "Escape")
+
+        await case.write("That is all.", then="Control+Shift+Enter")
+        await case.line.hears(case.room, "That is all.")
+        await expect(page.locator(".t-head .owner")).to_contain_text("Resolved")
+
+
+async def test_enter_opens_the_row_that_has_the_focus(desk: Desk, windows: Callable[..., Any]) -> None:
+    async with opened(desk, windows, "Which bulb?", mine=True) as case:
+        other = await desk.visitor("Wim")
+        room = await other.conversation()
+        assert (await case.agent.post(f"/rooms/{room}/take-over")).status_code == 200
+        row = case.page.locator(".row", has_text="Wim").locator("a.to")
+        await row.focus()
+        await press(case.page, "Enter")
+        await expect(case.page.locator(".t-who h1")).to_have_text("Wim")
+        await expect(case.page.locator(".row.sel")).to_contain_text("Wim")

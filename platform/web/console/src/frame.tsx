@@ -2,7 +2,7 @@
 
 import "./frame.css";
 import type { JSX } from "preact";
-import { useEffect } from "preact/hooks";
+import { useEffect, useMemo } from "preact/hooks";
 import { Context } from "./context/context.tsx";
 import { coreCommands } from "./core-commands.ts";
 import { Handle } from "./handle.tsx";
@@ -17,6 +17,9 @@ import { Overlays } from "./above.tsx";
 import { preferences } from "./preferences.ts";
 import { Rail } from "./rail.tsx";
 import { place } from "./route.ts";
+import { tabCommands } from "./tabs/commands.ts";
+import { Open } from "./tabs/open.ts";
+import { Tabs } from "./tabs/tabs.tsx";
 import { Thread } from "./thread/thread.tsx";
 import { Top } from "./top.tsx";
 import { useDesk } from "./use-desk.ts";
@@ -37,9 +40,10 @@ const SCREENS = {
 
 export function Frame(): JSX.Element {
   const desk = useDesk();
+  const open = useMemo(() => new Open(desk), [desk]);
   useEffect(() => {
     const notices = new Notices(desk);
-    const ends = [followWidth(), listen(), register(...coreCommands(desk)), notices.start()];
+    const ends = [followWidth(), listen(), register(...coreCommands(desk), ...tabCommands(desk, open)), notices.start(), open.start()];
     return () => {
       for (const end of ends) end();
     };
@@ -59,7 +63,7 @@ export function Frame(): JSX.Element {
           <Views>{width.value === "wide" && <Handle pane="views" />}</Views>
         </>
       )}
-      {inbox ? <Inbox /> : <Screen name={now.screen} />}
+      {inbox ? <Inbox open={open} /> : <Screen name={now.screen} />}
       <Overlays />
     </div>
   );
@@ -74,7 +78,7 @@ function Screen({ name }: { name: keyof typeof SCREENS }): JSX.Element {
   );
 }
 
-function Inbox(): JSX.Element | null {
+function Inbox({ open }: { open: Open }): JSX.Element | null {
   const desk = useDesk();
   const now = place.value;
   if (now.screen !== "inbox") return null;
@@ -88,7 +92,10 @@ function Inbox(): JSX.Element | null {
       {list && <ListPane list={now.list} />}
       {list && !one && <Handle pane="list" />}
       {(room !== undefined || !one) && (
-        <div class="pane thread-pane">{room === undefined ? <CaughtUp list={now.list} /> : <Thread room={room} key={room} />}</div>
+        <div class="pane thread-pane">
+          <Tabs open={open} />
+          {room === undefined ? <CaughtUp list={now.list} /> : <Thread room={room} key={room} />}
+        </div>
       )}
       {context && (
         <>

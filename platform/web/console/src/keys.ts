@@ -75,7 +75,7 @@ export function focusOf(target: EventTarget | null): Focus {
   if (!(target instanceof Element)) return "none";
   if (target.closest("input:not([type=checkbox]):not([type=radio]), textarea, select, [contenteditable=''], [contenteditable=true]")) return "field";
   if (target.closest("dialog, [role=dialog], [role=menu], [role=listbox]")) return "layer";
-  if (target.closest("a, button, summary, [role=tab], [role=button]") && !target.closest("[data-row]")) return "control";
+  if (target.closest("a, button, summary, [role=tab], [role=button]") && !target.closest("[data-row][aria-current=true]")) return "control";
   return "none";
 }
 

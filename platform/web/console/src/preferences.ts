@@ -1,4 +1,5 @@
-/** How an agent likes the console, kept per user in this browser, over a logout too. It holds nothing about visitors. */
+/** How an agent likes the console, kept per user in this browser, over a logout too. Of visitors it holds nothing but the
+ * numbers of open rooms. */
 
 import { effect, signal } from "@preact/signals";
 import type { Sort } from "./records.ts";
@@ -13,6 +14,10 @@ export interface Preferences {
   widths: { views: number; list: number; context: number };
   viewsOpen: boolean;
   contextOpen: boolean;
+  /** Open conversations are shown above the thread. */
+  tabs: boolean;
+  /** Which they are, by room. */
+  open: readonly string[];
   /** Single keys such as `T`; those with Ctrl or Alt are not meant. */
   singleKeys: boolean;
   /** Keys of the agent's own choice, by command. None: the command has no key. */
@@ -31,6 +36,8 @@ export const DEFAULTS: Preferences = {
   widths: { views: 204, list: 332, context: 316 },
   viewsOpen: true,
   contextOpen: true,
+  tabs: true,
+  open: [],
   singleKeys: true,
   keys: {},
   sound: true,

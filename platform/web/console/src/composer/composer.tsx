@@ -11,6 +11,7 @@ import * as draw from "@deskbell/ui/drawings.ts";
 import { Icon } from "@deskbell/ui/icon.tsx";
 import { preferences, prefer } from "../preferences.ts";
 import { show } from "../overlays.ts";
+import { keyLine } from "../parts/keycaps.tsx";
 import { Emojis, Menu } from "../parts/menu.tsx";
 import { Popover } from "../parts/popover.tsx";
 import { useDesk } from "../use-desk.ts";
@@ -19,6 +20,7 @@ import type { Talk } from "../thread/talk.ts";
 import { Banner } from "./banner.tsx";
 import { Draft } from "./draft.ts";
 import { EMOJI } from "./emoji.ts";
+import { type After, offerWriting, type Standing } from "./keys.ts";
 import { Guard, Limit, Quoted, State, Tabs } from "./parts.tsx";
 import { sendNote, sendReply, sends, stale } from "./sending.ts";
 import { useSuggestions } from "./suggestions.tsx";
@@ -26,8 +28,6 @@ import { TypingSaid } from "./typing-said.ts";
 
 const MAX_ROWS_PX = 260;
 export const MAX_BYTES = 16 * 1024;
-
-type After = "stay" | "resolve" | "snooze";
 
 export function Composer({ talk }: { talk: Talk }): JSX.Element {
   const desk = useDesk();
@@ -103,6 +103,11 @@ export function Composer({ talk }: { talk: Talk }): JSX.Element {
     else if (row) show({ kind: "snooze", cases: [row.id] });
   };
 
+  const standing: Standing = { ready: ready && !note, empty: () => text === "" && document.activeElement === field.current, send };
+  const latest = useRef(standing);
+  latest.current = standing;
+  useEffect(() => offerWriting(talk, () => latest.current), [talk]);
+
   const keys = (event: KeyboardEvent): void => {
     if (suggestions.key(event)) return;
     if (sends(event, preferences.value.sendKey)) {
@@ -117,8 +122,6 @@ export function Composer({ talk }: { talk: Talk }): JSX.Element {
         field.current?.blur();
         setOpen(false);
       }
-    } else if (event.key === "ArrowLeft" && text === "" && !event.shiftKey && !isComposing(event)) {
-      if (talk.editLast()) event.preventDefault();
     }
   };
 
@@ -192,8 +195,8 @@ export function Composer({ talk }: { talk: Talk }): JSX.Element {
                 label={t("thread.send.more")}
                 class="btn ink"
                 items={[
-                  { title: t("thread.send.resolve"), icon: draw.check, disabled: !ready || !conversation.case.value, run: () => void send("resolve") },
-                  { title: t("thread.send.snooze"), icon: draw.moon, disabled: !ready || !conversation.case.value, run: () => void send("snooze") },
+                  { title: t("thread.send.resolve"), icon: draw.check, keys: keyLine("thread.send-resolve"), disabled: !ready || !conversation.case.value, run: () => void send("resolve") },
+                  { title: t("thread.send.snooze"), icon: draw.moon, keys: keyLine("thread.send-snooze"), disabled: !ready || !conversation.case.value, run: () => void send("snooze") },
                   undefined,
                   {
                     title: t(preferences.value.sendKey === "enter" ? "thread.key.mod" : "thread.key.enter"),

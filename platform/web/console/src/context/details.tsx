@@ -3,6 +3,7 @@
 import type { Message, Participant } from "@deskbell/client";
 import { lock } from "@deskbell/ui/drawings.ts";
 import { Icon } from "@deskbell/ui/icon.tsx";
+import { plain } from "@deskbell/ui/markup.ts";
 import type { ComponentChildren, JSX } from "preact";
 import { useEffect } from "preact/hooks";
 import type { CaseRow } from "../records.ts";
@@ -163,7 +164,7 @@ export function Details({ room, arranging }: { room: string; arranging: boolean 
 function handoverFacts(handover: Record<string, unknown>): [string, ComponentChildren][] {
   const found: [string, ComponentChildren][] = [];
   const { summary, mood } = handover;
-  if (typeof summary === "string" && summary) found.push([t("screens.context.summary"), <span class="cx-wrap">{summary}</span>]);
+  if (typeof summary === "string" && summary) found.push([t("screens.context.summary"), <span class="cx-wrap">{plain(summary)}</span>]);
   if (typeof mood === "string" && mood) found.push([t("screens.context.mood"), mood]);
   const facts = handover["facts"];
   if (typeof facts === "object" && facts !== null) for (const [key, value] of Object.entries(facts)) if (value !== "") found.push([key, textOf(value)]);

@@ -81,7 +81,7 @@ export function nameOf(row: Row): string {
   return nameOfUser(row.visitor ?? { id: row.room, name: "" });
 }
 
-function LastLine({ row }: { row: Row }): JSX.Element {
+export function LastLine({ row }: { row: Row }): JSX.Element {
   const me = useDesk().me.value.user.id;
   const { last } = row;
   if (!last) return <span class="last cut">{row.site ?? t("list.silent")}</span>;

@@ -2,6 +2,7 @@
 
 import type { ComponentChildren, JSX } from "preact";
 import { useLayoutEffect, useRef } from "preact/hooks";
+import { isComposing } from "@deskbell/ui/composing.ts";
 import { x } from "@deskbell/ui/drawings.ts";
 import { Icon } from "@deskbell/ui/icon.tsx";
 import { t } from "../words.ts";
@@ -37,7 +38,7 @@ export function Dialog({ label, kind, onClose, children }: DialogProps): JSX.Ele
       }}
       onKeyDown={(event) => {
         // A second Esc would close it unasked, where the first was answered with no.
-        if (event.key !== "Escape" || event.isComposing || event.defaultPrevented) return;
+        if (event.key !== "Escape" || isComposing(event) || event.defaultPrevented) return;
         event.preventDefault();
         onClose();
       }}

@@ -8,6 +8,7 @@
 
 import type { ComponentChildren, JSX } from "preact";
 import { useId, useLayoutEffect, useRef, useState } from "preact/hooks";
+import { isComposing } from "@deskbell/ui/composing.ts";
 import { place, stepIn, Typed } from "./pop-keys.ts";
 
 export interface PopoverProps {
@@ -56,7 +57,7 @@ export function Popover({ label, named = true, class: className = "btn", button,
 
   const key = (event: KeyboardEvent): void => {
     const over = pop.current;
-    if (!over || event.isComposing) return;
+    if (!over || isComposing(event)) return;
     if (event.key === "Escape" || (event.key === "Tab" && kind === "menu")) {
       if (event.key === "Escape") event.preventDefault();
       event.stopPropagation();

@@ -1,4 +1,4 @@
-/** English words of thread and composer. Keys begin with `thread.`. */
+/** English words of thread, composer and open conversations. */
 
 export const thread = {
   "thread.conversation": "Conversation",
@@ -85,6 +85,7 @@ export const thread = {
   "thread.reply": "Reply to this",
   "thread.react": "React",
   "thread.edit": "Edit",
+  "thread.edit.last": "Edit my last message, from the empty field",
   "thread.pin": "Pin",
   "thread.unpin": "Unpin",
   "thread.copy-link": "Copy link",
@@ -153,7 +154,7 @@ export const thread = {
   "thread.send": "Send",
   "thread.send.more": "More ways to send",
   "thread.send.resolve": "Send and resolve",
-  "thread.send.snooze": "Send and snooze",
+  "thread.send.snooze": "Send and snooze…",
   "thread.key.mod": "Send with Ctrl+Enter",
   "thread.key.enter": "Send with Enter",
   "thread.emoji": "Emoji",
@@ -192,4 +193,16 @@ export const thread = {
   "thread.refused.gone": "Not sent: the conversation is gone",
   "thread.refused.unreachable": "Not sent: the server cannot be reached",
   "thread.refused.other": "Not sent: {code}",
+
+  "tabs.label": "Open conversations",
+  "tabs.new": "New message",
+  "tabs.live": "Live",
+  "tabs.quiet": "Quiet for a while",
+  "tabs.over": "Over",
+  "tabs.writes": "is typing",
+  "tabs.close": "Close {name}",
+  "command.tab.next": "Next open conversation",
+  "command.tab.previous": "Previous open conversation",
+  "command.tab.close": "Close this conversation's tab",
+  "command.tabs": "Show or hide open conversations above the thread",
 };

@@ -116,7 +116,7 @@ export function packetOf(row: CaseRow): Packet {
   });
   const isMood = ([name]: [string, string]): boolean => /^(mood|sentiment)$/i.test(name);
   return {
-    question: (text(raw["summary"]) || text(question["text"])).slice(0, 500),
+    question: plain(text(raw["summary"]) || text(question["text"])).slice(0, 500),
     at: text(question["message"]) || undefined,
     mood: facts.find(isMood)?.[1] ?? "",
     facts: facts.filter((fact) => row.status === "waiting" || !isMood(fact)).slice(0, 12),

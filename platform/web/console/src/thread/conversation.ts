@@ -10,6 +10,7 @@ import type { Client, DeskbellError, Message, PublicUser, RoomState } from "@des
 import { NextFrame } from "@deskbell/ui/frames.ts";
 import { steady } from "@deskbell/ui/steady.ts";
 import { known } from "../acts.ts";
+import { followedOf } from "../followed.ts";
 import type { CaseRow } from "../records.ts";
 import { hear } from "./hearing.ts";
 import { History } from "./history.ts";
@@ -83,11 +84,11 @@ export class Conversation {
   async open(message?: string): Promise<void> {
     this.#listen();
     try {
-      const [view, back] = await Promise.all([this.client.subscribe(this.id), this.#backstage()]);
+      const [view, back] = await Promise.all([followedOf(this.client).follow(this.id), this.#backstage()]);
       if (this.#closed) return;
       this.history.followed();
       if (back !== undefined) this.history.followedBack(back);
-      this.leftAt.value = view.reads.get(this.me)?.[0];
+      this.leftAt.value = view.reads.get(this.me)?.[0] || undefined; // who was never here has left nothing
       this.state.value = view.state;
       this.#meet();
       await this.#case(view.state?.case ?? undefined);
@@ -105,7 +106,7 @@ export class Conversation {
     clearTimeout(this.#typingTimer);
     for (const off of this.#offs) off();
     for (const room of [this.id, this.back.value]) {
-      if (room !== undefined) this.client.unsubscribe(room).catch(() => undefined);
+      if (room !== undefined) followedOf(this.client).letGo(room);
     }
   }
 
@@ -258,7 +259,7 @@ export class Conversation {
       if (this.#closed) return undefined;
       this.back.value = id;
       this.outgoing.backstage(id);
-      await this.client.subscribe(id);
+      await followedOf(this.client).follow(id);
       return id;
     } catch {
       this.back.value = undefined;

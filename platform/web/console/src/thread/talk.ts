@@ -99,14 +99,13 @@ export class Talk {
     this.write(message.room === this.room ? "reply" : "note");
   }
 
-  /** Edit the last thing one has said here, if it can be. */
-  editLast(): boolean {
+  /** The last thing one has said here, where it can still be mended. */
+  lastOfMine(): Message | undefined {
     const { history, me } = this.conversation;
-    const all = this.tab.value === "note" ? history.notes.messages : history.front.messages;
+    const note = this.tab.peek() === "note" || !this.mayReply.peek();
+    const all = note ? history.notes.messages : history.front.messages;
     const last = all.findLast((message) => message.sender.id === me && !message.deleted && !isEvent(message));
-    if (!last || !this.mayEdit(last)) return false;
-    this.editing.value = last;
-    return true;
+    return last && this.mayEdit(last) ? last : undefined;
   }
 
   mayEdit(message: Message): boolean {
