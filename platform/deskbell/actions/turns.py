@@ -13,22 +13,20 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import dataclass, field
-from functools import partial
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 import structlog
 
-from deskbell.actions import access, escalation, voices
+from deskbell.actions import access, bot_runs, escalation, voices
 from deskbell.actions.access import Need
+from deskbell.actions.bot_runs import APOLOGY, Result, Running
 from deskbell.actions.packets import Packet, packet_of
-from deskbell.contracts import Bot, BotEvent, Escalate, HandOver, Say, SetState, Situation, TextDelta, Turn, TurnMessage
+from deskbell.contracts import Bot, Escalate, HandOver, Say, Situation, Turn, TurnMessage
 from deskbell.errors import DeskbellError
-from deskbell.ids import RoomId, TenantId, TurnId, UserId
+from deskbell.ids import RoomId, TenantId, TurnId
 from deskbell.model.records import Actor, Message, PublicUser, Room
-from deskbell.plugins import Resting
 from deskbell.ports import Ports
 from deskbell.spread import SLOW_S, Spread
 from deskbell.store import messages, outbox, people, rooms
@@ -46,40 +44,10 @@ MAX_GATHERED = 50
 MAX_RESTARTS = 3
 IDLE_S = 1.0
 LEASE_SPARE_S = 15.0
-STOPS_WITHIN_S = 1.0
-MAX_EVENTS = 10_000
-MAX_STATE_BYTES = 65_536
-APOLOGY = "I'm sorry, something went wrong with me. I've asked a colleague to join."
 
 
 class _Lost(Exception):
     """The turn is no longer ours: somebody else holds its row, or the room has changed hands."""
-
-
-@dataclass
-class _Running:
-    """A turn under way in this process, and what has happened to its room meanwhile."""
-
-    tenant: TenantId
-    room: RoomId
-    customer: UserId | None
-    owner_version: int
-    turn: TurnId
-    changed: asyncio.Event = field(default_factory=asyncio.Event)
-    wrote_again: bool = False
-    relieved: bool = False
-    stopped: bool = False
-
-
-@dataclass
-class _Result:
-    """What a bot made of a turn."""
-
-    says: list[Say] = field(default_factory=list)
-    streamed: str = ""
-    state: dict[str, Any] | None = None
-    escalate: Escalate | None = None
-    stopped: bool = False
 
 
 class TurnEngine:
@@ -87,7 +55,7 @@ class TurnEngine:
 
     def __init__(self, ports: Ports) -> None:
         self._ports = ports
-        self._running: dict[tuple[TenantId, RoomId], _Running] = {}
+        self._running: dict[tuple[TenantId, RoomId], Running] = {}
         self._wake = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
         self._loop_task: asyncio.Task[None] | None = None
@@ -176,7 +144,7 @@ class TurnEngine:
         if room is None or room.owner_kind != "bot" or room.closed_at is not None:
             await outbox.done(ports.db, work, await ports.journal.now_us())
             return
-        running = _Running(work.tenant, room_id, room.customer, room.owner_version, _name_of(work))
+        running = Running(work.tenant, room_id, room.customer, room.owner_version, _name_of(work))
         self._running[work.tenant, room_id] = running
         ports.bus.interest(work.tenant, "room", room_id, True)
         self.taken += 1
@@ -201,7 +169,7 @@ class TurnEngine:
 
     # one turn
 
-    async def _answer(self, work: Work, room: Room, running: _Running) -> None:
+    async def _answer(self, work: Work, room: Room, running: Running) -> None:
         ports = self._ports
         bot_name, bot, bot_user = await self._bot(work.tenant, room)
         for restart in range(MAX_RESTARTS + 1):
@@ -226,14 +194,14 @@ class TurnEngine:
                 attempt=work.attempt,
             )
             if bot is None or (work.attempt > 1 and work.attempt >= work.max_attempts):
-                result = _Result(escalate=Escalate("bot_error", say=APOLOGY))
+                result = Result(escalate=Escalate("bot_error", say=APOLOGY))
             else:
                 asked = await ports.plugins.decide(_situation("turn", turn))
                 if asked is not None:
-                    result = _Result(escalate=_as_escalation(asked))
+                    result = Result(escalate=_as_escalation(asked))
                 else:
                     running.stopped = False  # that was the answer before this one
-                    result = await self._run_bot(bot, turn, running, may_restart=restart < MAX_RESTARTS)
+                    result = await bot_runs.run(ports, bot, turn, running, may_restart=restart < MAX_RESTARTS)
             if running.relieved:
                 raise _Lost
             if running.wrote_again and restart < MAX_RESTARTS and not result.stopped:
@@ -249,7 +217,7 @@ class TurnEngine:
         name = (owner.external_id or "").removeprefix("bot:")
         return name, self._ports.plugins.bots.get(name), people.public(owner)
 
-    async def _until_quiet(self, running: _Running) -> None:
+    async def _until_quiet(self, running: Running) -> None:
         """A burst becomes one turn: wait until nothing more has come for a moment."""
         collect_s = self._ports.settings.turns.collect_ms / 1000
         for _ in range(5):
@@ -270,140 +238,15 @@ class TurnEngine:
         history = [m for m in said if m.seq < first][-ports.settings.turns.history_messages :]
         return new, history, max(last_work, work.id)
 
-    async def _run_bot(self, bot: Bot, turn: Turn, running: _Running, *, may_restart: bool) -> _Result:
-        """Run the bot until it is done, late, relieved, stopped, or spoken to again."""
-        result = _Result()
-        try:
-            counted = self._ports.plugins.turn(bot.name)
-        except Resting:
-            # It hung again and again: nobody is kept waiting for it to hang once more.
-            return _Result(escalate=Escalate("bot_error", say=APOLOGY))
-        over: Callable[[], None] = counted.put_down
-        work = asyncio.create_task(self._consume(bot, turn, running, result))
-        try:
-            async with asyncio.timeout_at(turn.deadline) as limit:
-                while True:
-                    running.changed.clear()
-                    # Looked at before waiting, too: much may have happened since the turn was put together.
-                    if running.stopped:
-                        result.stopped = True
-                        return result
-                    if running.relieved or (running.wrote_again and may_restart):
-                        return result
-                    watch = asyncio.create_task(running.changed.wait())
-                    try:
-                        await asyncio.wait({watch, work}, return_when=asyncio.FIRST_COMPLETED)
-                    finally:
-                        watch.cancel()
-                    if work.done():
-                        work.result()
-                        over = counted.answered
-                        return result
-        except TimeoutError:
-            over = counted.late if limit.expired() else partial(counted.raised, "raised TimeoutError")
-            log.warning("bot_too_late", bot=bot.name)
-            return _Result(streamed=result.streamed, escalate=Escalate("bot_error", say=APOLOGY))
-        except Exception as error:
-            over = partial(counted.raised, f"raised {type(error).__name__}")
-            log.exception("bot_failed", bot=bot.name)
-            return _Result(streamed=result.streamed, escalate=Escalate("bot_error", say=APOLOGY))
-        finally:
-            over()
-            await self._put_down(bot, work)
-
-    async def _put_down(self, bot: Bot, work: asyncio.Task[None]) -> None:
-        """Stop a bot. One that does not stop is left alone: the visitor must not wait for it."""
-        work.cancel()
-        _, still = await asyncio.wait({work}, timeout=STOPS_WITHIN_S)
-        if still:
-            log.error("bot_does_not_stop", bot=bot.name)
-        elif not work.cancelled():
-            work.exception()  # looked at: it was told where it mattered
-
-    async def _consume(self, bot: Bot, turn: Turn, running: _Running, result: _Result) -> None:
-        events: AsyncIterator[BotEvent] = bot.handle(turn)
-        try:
-            count = 0
-            async for event in events:
-                count += 1
-                self._check(event, count, result)
-                if isinstance(event, TextDelta):
-                    self._stream(turn, running, result, event.text)
-                elif isinstance(event, Say):
-                    result.says.append(event)
-                    result.streamed = ""
-                elif isinstance(event, SetState):
-                    result.state = dict(event.state)
-                else:
-                    result.escalate = event
-                # A bot that never waits for anything would let nobody else run, the clock of its deadline included.
-                await asyncio.sleep(0)
-        except SystemExit:
-            raise RuntimeError("a bot does not end the process") from None
-        finally:
-            close = getattr(events, "aclose", None)
-            if close is not None:
-                await close()
-
-    def _check(self, event: object, count: int, result: _Result) -> None:
-        """Refuse what could not be stored or shown, while the bot can still be held to account for it.
-
-        Raises:
-            TypeError, ValueError: Not a bot's event, not JSON, or more than an answer can be.
-        """
-        limit = self._ports.settings.limits.text_bytes
-        streamed = 0
-        beside: object = None
-        if isinstance(event, TextDelta):
-            text, streamed = event.text, len(result.streamed)
-        elif isinstance(event, Say):
-            text, beside = event.text, (event.sources, event.choices, event.metadata)
-        elif isinstance(event, SetState):
-            text, beside = "", dict(event.state)
-        elif isinstance(event, Escalate):
-            if type(event.priority) is not int or not isinstance(event.team, str | None):
-                raise TypeError("an escalation's priority is a number, its team a slug")
-            text = "".join((event.reason, event.say, event.summary, *event.facts.keys(), *event.facts.values()))
-        else:
-            raise TypeError(f"a bot says TextDelta, Say, SetState or Escalate, not {type(event).__name__}")
-        if not isinstance(text, str) or "\x00" in text:
-            raise TypeError("a bot's text is a str without NUL characters")
-        text.encode()  # a lone half of a surrogate pair is no text
-        encoded = msgspec.json.encode(beside)
-        if b"\\u0000" in encoded:
-            raise ValueError("no store keeps NUL characters")
-        said = streamed + sum(len(say.text) for say in result.says) + len(text)
-        if count > MAX_EVENTS or len(encoded) > MAX_STATE_BYTES or said > limit:
-            raise ValueError(f"a bot says at most {limit} characters in a turn, in {MAX_EVENTS} pieces")
-
-    def _stream(self, turn: Turn, running: _Running, result: _Result, text: str) -> None:
-        delta = frames.Delta(
-            room=turn.room, turn=turn.id, owner_version=running.owner_version, offset=len(result.streamed), text=text
-        )
-        result.streamed += text
-        self._ports.bus.publish(
-            [
-                Event(
-                    turn.tenant,
-                    "room",
-                    turn.room,
-                    "delta",
-                    0,
-                    frames.encode(delta),
-                    owner_version=running.owner_version,
-                )
-            ]
-        )
-
     async def _store(
         self,
         work: Work,
         room: Room,
-        running: _Running,
+        running: Running,
         turn: Turn,
         bot_name: str,
         bot_user: PublicUser,
-        result: _Result,
+        result: Result,
         new: Sequence[Message],
         last_work: int,
     ) -> None:
@@ -579,6 +422,5 @@ async def stop(ports: Ports, actor: Actor, room_id: RoomId, turn: str) -> None:
     Raises:
         NotFound, Forbidden: Not this user's conversation.
     """
-
     place = await access.room_for(ports, actor, room_id, Need.TAKE_PART)
     ports.bus.publish([Event(actor.tenant, "room", place.room.id, "stop", 0, turn.encode(), sender=actor.id)])
