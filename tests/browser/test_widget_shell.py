@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -57,7 +58,7 @@ async def desk(faces: Any, shop: Any, tmp_path_factory: pytest.TempPathFactory) 
     ]
     tenant = {"slug": "default", "name": "Test", "sites": sites, "teams": [{"slug": "support", "name": "Support"}]}
     url = f"sqlite:///{tmp_path_factory.mktemp('desk') / 'deskbell.sqlite3'}"
-    async with Desk.open(url, tenants=[tenant]) as desk:
+    async with Desk.open(url, tenants=[tenant], support={"target_first_response_s": 170}) as desk:
         yield desk
 
 
@@ -212,6 +213,9 @@ async def test_from_the_bell_to_the_rating(desk: Desk, shop: Any, windows: Any, 
         await expect(seen.panel.locator(".counter.bot")).to_have_count(1)
         await seen.button("Get a person").click()
         await expect(seen.panel.get_by_text("1st in line", exact=False).first).to_be_visible()
+        # One wait, said twice in the same numbers.
+        await expect(seen.panel.locator(".head .line")).to_have_text("1st in line · about 1–3 min")
+        await expect(seen.panel.locator(".wait-top p")).to_have_text("Usually 1–3 minutes from here")
         await expect(seen.panel.locator(".counter.waiting")).to_have_count(1)
         # What had the focus is gone; the keyboard is still in the panel.
         await seen.page.keyboard.press("Escape")
@@ -356,6 +360,13 @@ async def test_a_message_left_while_nobody_is_there_waits_for_a_person(
 
         await desk.until(said)
         assert await said() == ["The thread does not fit."]  # and the assistant does not answer in our stead
+
+        await seen.button("See the conversation").click()
+        waiting = seen.panel.get_by_role("group", name="Waiting for a person")
+        await expect(waiting).to_contain_text("We're closed right now")
+        await expect(seen.panel.locator(".head")).to_contain_text("We're closed right now")
+        # Nobody serves the line now: neither a place in it nor minutes are promised.
+        await expect(seen.panel.get_by_text(re.compile(r"in line|\d min|next"))).to_have_count(0)
 
 
 async def test_a_page_can_neither_be_hurt_nor_hurt_it(desk: Desk, shop: Any, windows: Any, embedded: Any) -> None:

@@ -66,6 +66,37 @@ async def test_who_asks_hears_their_place_however_long_the_commit_takes(
         assert told_place["position"] == 1
 
 
+async def test_out_of_hours_nobody_is_promised_minutes(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are told when it opens, by what they ask and by what they are told; and how long again, once it is open."""
+    monkeypatch.setattr(waiting, "LINE_SETTLES_S", 0.0)
+    now = from_us(desk.clock.now_us())
+    opens = (now + timedelta(days=2)).replace(hour=9, minute=0, second=0, microsecond=0)
+    kim, maya = await desk.agent("Kim", role="admin"), await desk.visitor()
+    [site] = (await kim.get("/admin/sites")).json()["items"]
+    day = {opens.strftime("%a").lower(): [["09:00", "10:00"]]}
+
+    async def keeps(hours: dict[str, Any] | None) -> None:
+        changed = await kim.call("PATCH", f"/admin/sites/{site['id']}", json={"settings": {"hours": hours}})
+        assert changed.status_code == 200, changed.text
+
+    async with maya.line() as line:
+        await keeps({"timezone": "UTC", "days": day})
+        room, _ = await escalated(maya)
+        closed = {"status": "waiting", "open": False, "opens_at": f"{opens:%Y-%m-%dT%H:%M:%SZ}"}
+        heard = await line.wait("case", room=room, status="waiting")
+        asked = (await maya.get(f"/rooms/{room}/case")).json()
+        assert [{**answer, **closed} for answer in (heard, asked)] == [heard, asked]
+        assert not {"wait", "position"} & (set(heard) | set(asked))
+        await keeps({"timezone": "UTC", "days": {}})
+        asked = (await maya.get(f"/rooms/{room}/case")).json()
+        assert asked["open"] is False and "wait" not in asked and "opens_at" not in asked, "it never opens"
+        await keeps(None)
+        asked = (await maya.get(f"/rooms/{room}/case")).json()
+        assert len(asked["wait"]) == 2 and asked["position"] == 1 and "open" not in asked
+        await escalated(await desk.visitor("Vera"))
+        assert len((await line.wait("case", room=room, wait=asked["wait"]))["wait"]) == 2
+
+
 # the ladder
 
 

@@ -7,6 +7,7 @@ import io
 import os
 import re
 import unicodedata
+from datetime import datetime
 
 import pytest
 from hypothesis import given
@@ -15,7 +16,7 @@ from hypothesis import strategies as st
 from deskbell.chat.keyboard import piped_lines
 from deskbell.chat.safe_text import name_of, one_line, tamed
 from deskbell.chat.screen import PROMPT, Terminal, Transcript
-from deskbell.chat.visitor import VisitorTalk, in_line, ordinal
+from deskbell.chat.visitor import VisitorTalk, in_line, ordinal, out_of_hours
 from deskbell.client import Reconnecting
 
 
@@ -98,6 +99,12 @@ def test_a_transcript_is_written_also_where_letters_are_missing() -> None:
 )
 def test_a_place_in_line_is_said_in_words(position: int | None, wait: tuple[int, int] | None, said: str) -> None:
     assert in_line(position, wait) == said
+
+
+def test_who_waits_while_it_is_closed_is_told_when_it_opens() -> None:
+    opens = datetime(2026, 11, 23, 9, 0).astimezone()
+    assert out_of_hours(opens).startswith("We're closed until Monday, 23 November, 09:00. You keep your place")
+    assert out_of_hours(None).startswith("We're closed. You keep your place")
 
 
 def test_ordinals() -> None:

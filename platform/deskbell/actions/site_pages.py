@@ -91,7 +91,7 @@ class SitePage(msgspec.Struct, frozen=True):
     """How a site wants its widget, and whether people are there.
 
     ``assistant`` is null where no bot answers, ``opens_at`` while it is open or never opens, ``wait_s`` (a range,
-    in seconds) while nobody is here.
+    in seconds) while nobody is here or it is closed.
     """
 
     name: str
@@ -163,6 +163,7 @@ class SitePages:
         bots = self._ports.plugins.bots
         bot = site.bot if site.bot in bots else min(bots, default=None)
         theme, launcher = settings.theme.filled(), settings.launcher
+        is_open = sites.is_open(settings.hours, now)
         return SitePage(
             name=site.name,
             assistant=None if bot is None else Speaker(bots[bot].title),
@@ -173,11 +174,11 @@ class SitePages:
             choice=settings.choice,
             prechat=_form(settings.prechat),
             offline_form=settings.offline_form,
-            open=sites.is_open(settings.hours, now),
+            open=is_open,
             opens_at=sites.opens_at(settings.hours, now),
             people=here.faces[:MOST_SHOWN],
             people_here=bool(here.faces),
-            wait_s=here.wait_s,
+            wait_s=here.wait_s if is_open else None,
         )
 
     async def _site(self, public_key: str) -> _Site | None:

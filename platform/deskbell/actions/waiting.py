@@ -1,14 +1,20 @@
 """The line: each who waits knows their place in it, and roughly how long it takes.
 
+Outside the hours of a visitor's site the line stands still: then they are told when it opens instead.
+
 A line is told a moment after it has moved, once for all that moved in it, see :func:`tell_line_later`;
 the first two hundred in it hear of it. What is told is a hint, at most once; :func:`own_case` is the truth.
 """
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from deskbell.actions import access
+from deskbell.clock import from_us
 from deskbell.ids import RoomId, TenantId
 from deskbell.model import case_rules
+from deskbell.model import site as sites
 from deskbell.model.records import Actor, Case, Room
 from deskbell.ports import Ports
 from deskbell.store import cases
@@ -31,7 +37,16 @@ async def own_case(ports: Ports, actor: Actor, room_id: RoomId) -> frames.OwnCas
     if position is None:
         return frames.OwnCaseFrame(room=room_id, status=case.status)
     wait = await _wait_range_s(ports, actor.tenant, case.team, position)
-    return frames.OwnCaseFrame(room=room_id, status=case.status, position=position, wait=wait)
+    settings = await cases.site_settings(ports.db, actor.tenant, room_id)
+    return _waits(room_id, position, wait, sites.stored_hours(settings), from_us(ports.clock.now_us()))
+
+
+def _waits(
+    room: RoomId, position: int, wait: tuple[int, int], hours: sites.Hours | None, now: datetime
+) -> frames.OwnCaseFrame:
+    if sites.is_open(hours, now):
+        return frames.OwnCaseFrame(room, "waiting", position, wait)
+    return frames.OwnCaseFrame(room, "waiting", open=False, opens_at=sites.opens_at(hours, now))
 
 
 async def expected_wait_s(ports: Ports, tenant: TenantId, team: str) -> tuple[int, int]:
@@ -63,34 +78,13 @@ async def tell_line(ports: Ports, tenant: TenantId, team: str) -> None:
     """Tell everybody who waits for a team their place and how long it may take."""
     waits = await cases.recent_waits_s(ports.db, tenant, team)
     target_s = ports.settings.support.target_first_response_s
-    line = await ports.db.fetch(
-        "SELECT c.room_id, r.customer FROM cases c JOIN rooms r ON r.tenant_id = c.tenant_id AND r.id = c.room_id"
-        " WHERE c.tenant_id = $1 AND c.status = 'waiting' AND c.team = $2 AND r.customer IS NOT NULL"
-        " ORDER BY c.priority DESC, c.waiting_since, c.id LIMIT $3",
-        tenant,
-        team,
-        LINE_TOLD,
-    )
-    ports.bus.publish(
-        [
-            Event(
-                tenant,
-                "user",
-                row["customer"],
-                "own_case",
-                0,
-                frames.encode(
-                    frames.OwnCaseFrame(
-                        room=row["room_id"],
-                        status="waiting",
-                        position=position,
-                        wait=case_rules.wait_range_s(waits, position, target_s),
-                    )
-                ),
-            )
-            for position, row in enumerate(line, 1)
-        ]
-    )
+    now = from_us(ports.clock.now_us())
+    told = []
+    for position, place in enumerate(await cases.line(ports.db, tenant, team, LINE_TOLD), 1):
+        wait = case_rules.wait_range_s(waits, position, target_s)
+        frame = _waits(place.room, position, wait, sites.stored_hours(place.settings), now)
+        told.append(Event(tenant, "user", place.customer, "own_case", 0, frames.encode(frame)))
+    ports.bus.publish(told)
 
 
 def tell_customer(change: Change, room: Room, frame: frames.OwnCaseFrame) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import ClassVar
 
 from deskbell.chat.screen import Screen
@@ -49,7 +50,9 @@ class VisitorTalk(Talk):
 
     def happened(self, event: Event) -> None:
         if isinstance(event, OwnCaseChanged) and event.room == self.room:
-            text = in_line(event.position, event.wait) if event.status == "waiting" else ""
+            text = ""
+            if event.status == "waiting":
+                text = in_line(event.position, event.wait) if event.open else out_of_hours(event.opens_at)
             if event.status == "resolved":
                 text = "How did it go? Say /rate and a number from 1 to 5, and a word if you like"
             if text and text != self._told:
@@ -109,6 +112,13 @@ def in_line(position: int | None, wait: tuple[int, int] | None) -> str:
         return f"{place}. Usually less than a minute"
     span = f"{high} minute{'s' if high > 1 else ''}" if low in (0, high) else f"{low} to {high} minutes"
     return f"{place}. Usually {span}" if low else f"{place}. Usually up to {span}"
+
+
+def out_of_hours(opens_at: datetime | None) -> str:
+    """What is said instead while the site is closed. The moment is said as the clock here shows it."""
+    shown = None if opens_at is None else opens_at.astimezone()
+    back = "" if shown is None else f" until {shown:%A}, {shown.day} {shown:%B}, {shown:%H:%M}"
+    return f"We're closed{back}. You keep your place, also when you leave this window"
 
 
 def ordinal(number: int) -> str:

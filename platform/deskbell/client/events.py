@@ -168,12 +168,17 @@ class CaseChanged:
 
 @dataclass(frozen=True)
 class OwnCaseChanged:
-    """For visitors: how their case stands. ``wait`` is a range in seconds."""
+    """For visitors: how their case stands. ``wait`` is a range in seconds.
+
+    While nobody is there to come, ``open`` is false and ``opens_at`` is when they are back.
+    """
 
     room: str
     status: str
     position: int | None
     wait: tuple[int, int] | None
+    open: bool = True
+    opens_at: datetime | None = None
 
 
 @dataclass(frozen=True)

@@ -153,9 +153,9 @@ class Hearing:
             view = self._following.rooms.get(frame.room)
             if view is not None:
                 view.case = OwnCaseFrame(
-                    room=RoomId(frame.room), status=frame.status, position=frame.position, wait=frame.wait
+                    RoomId(frame.room), frame.status, frame.position, frame.wait, frame.open, frame.opens_at
                 )
-            self._tell(OwnCaseChanged(frame.room, frame.status, frame.position, frame.wait))
+            self._tell(OwnCaseChanged(frame.room, frame.status, frame.position, frame.wait, frame.open, frame.opens_at))
 
     def _hear_error(self, frame: ErrorFrame) -> DeskbellError | None:
         error = refusal(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -57,6 +58,8 @@ class AnyCase(Frame, frozen=True, tag="case"):
     status: str = ""
     position: int | None = None
     wait: tuple[int, int] | None = None
+    open: bool = True
+    opens_at: datetime | None = None
 
 
 _Known = (

@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, time, timedelta
-from functools import cache
+from functools import cache, lru_cache
 from typing import Annotated, Any, Literal, get_args
 from zoneinfo import ZoneInfo, available_timezones
 
@@ -262,6 +262,21 @@ def is_open(hours: Hours | None, now: datetime) -> bool:
     spans: tuple[Span, ...] = getattr(hours.days, DAYS[there.weekday()])
     shown = _clock_time(there)
     return any(start <= shown < end for start, end in spans)
+
+
+class _Stored(msgspec.Struct, frozen=True):
+    """Of what is stored of a site, the hours."""
+
+    hours: Hours | None = None
+
+
+@lru_cache(maxsize=256)
+def stored_hours(settings: str) -> Hours | None:
+    """The hours in a site's settings as they are stored; None: always, also where they cannot be read."""
+    try:
+        return msgspec.json.decode(settings, type=_Stored).hours
+    except msgspec.ValidationError:
+        return None
 
 
 def opens_at(hours: Hours | None, now: datetime) -> datetime | None:

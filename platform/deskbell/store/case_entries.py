@@ -37,10 +37,6 @@ _CASE_OF = (
     "COALESCE(r.case_id, (SELECT o.id FROM cases o WHERE o.tenant_id = r.tenant_id AND o.room_id = r.id"
     " ORDER BY o.opened_at DESC, o.id DESC LIMIT 1))"
 )
-_VISITOR = (
-    " LEFT JOIN users u ON u.tenant_id = r.tenant_id AND u.id = r.customer"
-    " LEFT JOIN sites s ON s.tenant_id = u.tenant_id AND s.id = u.site_id"
-)
 
 
 async def entries(db: Queries, tenant: TenantId, wanted: Sequence[CaseId], targets: Targets) -> list[CaseEntry]:
@@ -50,7 +46,7 @@ async def entries(db: Queries, tenant: TenantId, wanted: Sequence[CaseId], targe
     found = await db.fetch(
         f"SELECT {rows.CASE_COLUMNS}, c.changed_at, r.channel_type, r.owner_kind, r.owner_user, r.backstage,"
         f" {rows.USER_COLUMNS}, s.name AS site_name FROM cases c"
-        f" JOIN rooms r ON r.tenant_id = c.tenant_id AND r.id = c.room_id{_VISITOR}"
+        f" JOIN rooms r ON r.tenant_id = c.tenant_id AND r.id = c.room_id{rows.VISITOR_OF_ROOM}"
         " WHERE c.tenant_id = $1 AND c.id = ANY($2::uuid[])",
         tenant,
         list(wanted),
@@ -91,7 +87,7 @@ def visitor_in(row: Row) -> PublicUser | None:
 async def visitors_of(db: Queries, tenant: TenantId, of: Sequence[Room]) -> dict[RoomId, tuple[PublicUser, str | None]]:
     """The visitor of each support room, with the name of the site they came by."""
     found = await db.fetch(
-        f"SELECT r.id, {rows.USER_COLUMNS}, s.name AS site_name FROM rooms r{_VISITOR}"
+        f"SELECT r.id, {rows.USER_COLUMNS}, s.name AS site_name FROM rooms r{rows.VISITOR_OF_ROOM}"
         " WHERE r.tenant_id = $1 AND r.id = ANY($2::uuid[]) AND u.id IS NOT NULL",
         tenant,
         [room.id for room in of],

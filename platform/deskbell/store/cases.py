@@ -95,6 +95,35 @@ async def line_length(db: Queries, tenant: TenantId, team: str) -> int:
     return int(await db.fetchval(counting, tenant, team))
 
 
+@dataclass(frozen=True)
+class Waits:
+    """A visitor in line, and the settings of the site they came by, as stored; ``{}``: by none."""
+
+    room: RoomId
+    customer: UserId
+    settings: str
+
+
+async def line(db: Queries, tenant: TenantId, team: str, limit: int) -> list[Waits]:
+    """The visitors of a team's line, first in line first."""
+    found = await db.fetch(
+        "SELECT c.room_id, r.customer, s.settings FROM cases c"
+        f" JOIN rooms r ON r.tenant_id = c.tenant_id AND r.id = c.room_id{rows.VISITOR_OF_ROOM}"
+        " WHERE c.tenant_id = $1 AND c.status = 'waiting' AND c.team = $2 AND r.customer IS NOT NULL"
+        " ORDER BY c.priority DESC, c.waiting_since, c.id LIMIT $3",
+        tenant,
+        team,
+        limit,
+    )
+    return [Waits(RoomId(row["room_id"]), UserId(row["customer"]), row["settings"] or "{}") for row in found]
+
+
+async def site_settings(db: Queries, tenant: TenantId, room: RoomId) -> str:
+    """The settings of the site a conversation's visitor came by, as stored; ``{}``: by none."""
+    asked = f"SELECT s.settings FROM rooms r{rows.VISITOR_OF_ROOM} WHERE r.tenant_id = $1 AND r.id = $2"
+    return await db.fetchval(asked, tenant, room) or "{}"
+
+
 async def waiting(db: Queries, tenant: TenantId, team: str, limit: int = 200) -> list[Case]:
     """A team's line, first in line first, with positions."""
     found = await db.fetch(

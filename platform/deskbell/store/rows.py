@@ -45,6 +45,11 @@ CASE_COLUMNS = (
     "c.merged_into, c.version, c.labels"
 )
 USER_COLUMNS = "u.id AS user_id, u.kind AS user_kind, u.name AS user_name, u.avatar AS user_avatar"
+VISITOR_OF_ROOM = (
+    " LEFT JOIN users u ON u.tenant_id = r.tenant_id AND u.id = r.customer"
+    " LEFT JOIN sites s ON s.tenant_id = u.tenant_id AND s.id = u.site_id"
+)
+"""Joins the visitor of a room ``r`` as ``u``, and the site they came by as ``s``."""
 
 
 def room(row: Row) -> Room:

@@ -168,12 +168,18 @@ class CaseFrame(Frame, frozen=True, tag="case"):
 
 
 class OwnCaseFrame(Frame, frozen=True, tag="case", omit_defaults=True):
-    """What a visitor learns of their own case. ``wait`` is a range in seconds."""
+    """What a visitor learns of their own case. ``wait`` is a range in seconds.
+
+    While their site is closed, ``open`` is false, and ``opens_at`` stands for ``position`` and ``wait``: a line
+    that nobody serves is none.
+    """
 
     room: RoomId
     status: str
     position: int | None = None
     wait: tuple[int, int] | None = None
+    open: bool = True
+    opens_at: datetime | None = None
 
 
 class ConversationsFrame(Frame, frozen=True, tag="conversations", omit_defaults=True):

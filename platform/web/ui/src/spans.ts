@@ -41,12 +41,10 @@ export function span(ms: number, language: string, display: "short" | "long" | "
   return units("day", Math.floor(long / DAY_MS), language, display);
 }
 
-/** `4–7 minutes` of two numbers of seconds, rounded up to whole minutes; one number where they are the same. */
-export function range(lowS: number, highS: number, language: string, display: "short" | "long" = "long"): string {
-  const low = Math.max(1, Math.ceil(lowS / 60));
-  const high = Math.max(low, Math.ceil(highS / 60));
-  const written = unit("minute", language, display);
-  return low === high ? written.format(low) : written.formatRange(low, high);
+/** `4–7 minutes`; one number where there is no range. */
+export function range(low: number, high: number, language: string): string {
+  const written = unit("minute", language, "long");
+  return low >= high ? written.format(high) : written.formatRange(low, high);
 }
 
 function units(name: string, count: number, language: string, display: "short" | "long" | "narrow"): string {

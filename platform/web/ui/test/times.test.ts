@@ -28,9 +28,8 @@ test("waits and ranges count in whole units", () => {
   expect(span(4 * 60_000 + 59_000, "en")).toBe("4 min");
   expect(span(-5, "en")).toBe("0 sec");
   expect(span(26 * 3_600_000, "en")).toBe("1 day");
-  expect(range(240, 420, "en")).toBe("4–7 minutes");
-  expect(range(10, 20, "en")).toBe("1 minute");
-  expect(range(600, 60, "en")).toBe("10 minutes");
+  expect(range(4, 7, "en")).toBe("4–7 minutes");
+  expect(range(1, 1, "en")).toBe("1 minute");
 });
 
 test("a clock ticks only while somebody looks", () => {

@@ -8,7 +8,7 @@ import { Icon } from "@deskbell/ui/icon.tsx";
 import { Face } from "./face.tsx";
 import { lazy } from "./lazy.tsx";
 import type { MenuProps } from "./menu.tsx";
-import { placeOf, timeOf, waitOf } from "./when.ts";
+import { backOf, placeOf, timeOf, waitOf } from "./when.ts";
 import type { Widget } from "./widget.ts";
 
 const Menu = lazy<MenuProps>(async ({ widget }) => {
@@ -77,7 +77,7 @@ function Who({ widget }: { widget: Widget }): JSX.Element {
   const assistant = site.value.assistant.name || texts.t("assistant");
   switch (session.owner.value) {
     case "waiting": {
-      const wait = waiting?.wait ? waitOf(waiting.wait, texts) : undefined;
+      const wait = waiting?.wait ? waitOf(waiting.wait, texts) : waiting?.open === false ? backOf(waiting.opens_at, texts) : undefined;
       const line = place === undefined ? wait : wait === undefined ? texts.t("inLine", { place }) : texts.t("inLineFor", { place, wait });
       return <Named face={<Face of="waiting" />} name={texts.t("waitingForPerson")} line={line} />;
     }

@@ -6,7 +6,7 @@ import { Icon } from "@deskbell/ui/icon.tsx";
 import { Face } from "./face.tsx";
 import { CloseButton, MenuButton } from "./header.tsx";
 import { Strip } from "./strip.tsx";
-import { partOfDay, waitOf, whenOf } from "./when.ts";
+import { backOf, partOfDay, waitOf } from "./when.ts";
 import type { Widget } from "./widget.ts";
 
 export function Home({ widget }: { widget: Widget }): JSX.Element {
@@ -53,11 +53,10 @@ function Availability({ widget }: { widget: Widget }): JSX.Element {
   const { texts, site, frame } = widget;
   const { open, opens_at, people, people_here, wait_s } = site.value;
   if (!open) {
-    const when = opens_at === null ? undefined : whenOf(new Date(opens_at), new Date(), texts);
     return (
       <div class="avail">
         <span class="dome s" aria-hidden="true"><Icon of={moon} size={16} /></span>
-        <span><b class="plain">{when === undefined ? texts.t("closedNow") : texts.t("backWhen", { when })}</b>{texts.t("assistantAwake")}</span>
+        <span><b class="plain">{backOf(opens_at, texts)}</b>{texts.t("assistantAwake")}</span>
       </div>
     );
   }

@@ -10,7 +10,7 @@ import { type Answers, faultsOf, Field, toFault } from "./fields.tsx";
 import { claimsOf } from "./prechat.tsx";
 import type { PrechatField } from "./site.ts";
 import type { Key } from "./texts/en.ts";
-import { whenOf } from "./when.ts";
+import { backOf, whenOf } from "./when.ts";
 import type { Widget } from "./widget.ts";
 
 export function Offline({ widget }: { widget: Widget }): JSX.Element {
@@ -50,7 +50,7 @@ export function Offline({ widget }: { widget: Widget }): JSX.Element {
       <div class="offline-top">
         <span class="dome" aria-hidden="true"><Icon of={moon} size={26} /></span>
         <div>
-          <h3>{when === undefined ? texts.t("closedNow") : texts.t("backWhen", { when })}</h3>
+          <h3>{backOf(opens_at, texts)}</h3>
           <p>{texts.t("noteByEmail")}</p>
         </div>
       </div>

@@ -8,7 +8,7 @@ import { Icon } from "@deskbell/ui/icon.tsx";
 import { range } from "@deskbell/ui/spans.ts";
 import type { Session } from "./session.ts";
 import type { Talk } from "./talk.ts";
-import { placeOf } from "./when.ts";
+import { backOf, minutesOf, placeOf } from "./when.ts";
 import { extraWords as words } from "./extra-words.ts";
 
 /** So many who wait are drawn; of more, a number. */
@@ -20,9 +20,10 @@ function placeTitle({ ownCase }: Session): string {
   return position === 1 ? words.t("waitNext") : words.t("waitPlace", { place: placeOf(position, words.language.value) });
 }
 
-function waitLine({ ownCase }: Session): string {
-  const wait = ownCase.value?.wait;
-  return wait ? words.t("waitUsually", { range: range(wait[0], wait[1], words.language.value) }) : words.t("waitSoon");
+function waitLine({ ownCase, texts }: Session): string {
+  const { wait, open, opens_at } = ownCase.value ?? {};
+  if (open === false) return backOf(opens_at, texts);
+  return wait ? words.t("waitUsually", { range: range(...minutesOf(wait), words.language.value) }) : words.t("waitSoon");
 }
 
 /** Place and wait in one breath, for those who listen. */
@@ -39,7 +40,8 @@ export function Waiting({ talk }: { talk: Talk }): JSX.Element {
   const waits = owner === "waiting";
   useSignalEffect(() => {
     // Until the place is known, what the assistant has said of it is enough.
-    const told = session.owner.value === "waiting" && session.shown.value && session.ownCase.value?.position != null;
+    const own = session.ownCase.value;
+    const told = session.owner.value === "waiting" && session.shown.value && (own?.position != null || own?.open === false);
     talk.herald.placeIs(told ? placeLine(session) : undefined);
   });
   // Only when one waits no more: in between, the herald keeps count of when it has told the place.

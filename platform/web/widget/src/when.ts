@@ -28,10 +28,20 @@ export function placeOf(position: number, language: string): string {
   return number + (endings[new Intl.PluralRules(language, { type: "ordinal" }).select(position)] ?? "th");
 }
 
+/** Seconds as whole minutes, the nearest, at least one: whoever says a wait says these. */
+export function minutesOf(wait: readonly number[]): [number, number] {
+  return wait.map((seconds) => Math.max(1, Math.round(seconds / 60))) as [number, number];
+}
+
 /** *about 4–7 min*, from seconds. */
-export function waitOf([low, high]: readonly [number, number], texts: Texts<Key>): string {
-  const [from, to] = [Math.max(1, Math.round(low / 60)), Math.max(1, Math.round(high / 60))];
-  return from >= to ? texts.t("waitMinutes", { n: to }) : texts.t("waitRange", { low: from, high: to });
+export function waitOf(wait: readonly number[], texts: Texts<Key>): string {
+  const [low, high] = minutesOf(wait);
+  return low >= high ? texts.t("waitMinutes", { n: high }) : texts.t("waitRange", { low, high });
+}
+
+/** *We're back tomorrow at 9:00*; that it is closed, where nobody knows for how long. */
+export function backOf(opens: string | null | undefined, texts: Texts<Key>): string {
+  return opens ? texts.t("backWhen", { when: whenOf(new Date(opens), new Date(), texts) }) : texts.t("closedNow");
 }
 
 export function partOfDay(hour: number): "morning" | "afternoon" | "evening" {

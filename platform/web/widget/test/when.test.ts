@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import { Texts } from "@deskbell/ui/texts.ts";
 import { arabic } from "../src/texts/ar.ts";
 import { english } from "../src/texts/en.ts";
-import { partOfDay, placeOf, waitOf, whenOf } from "../src/when.ts";
+import { backOf, partOfDay, placeOf, waitOf, whenOf } from "../src/when.ts";
 
 const texts = new Texts(english);
 
@@ -25,6 +25,14 @@ test("an opening is today, tomorrow, on a weekday or at a date", () => {
   expect(whenOf(new Date(2026, 10, 21, 9, 0), now, texts)).toMatch(/^tomorrow at 9:00/);
   expect(whenOf(new Date(2026, 10, 23, 9, 0), now, texts)).toMatch(/^Monday at 9:00/);
   expect(whenOf(new Date(2026, 11, 7, 9, 0), now, texts)).toMatch(/^December 7 at 9:00/);
+});
+
+test("who is closed says when they are back, where that is known", () => {
+  const [now, back] = [new Date(), new Date()];
+  back.setDate(now.getDate() + 1);
+  back.setHours(9, 0, 0, 0);
+  expect(backOf(back.toISOString(), texts)).toMatch(/^We're back tomorrow at 9:00/);
+  for (const unknown of [null, undefined]) expect(backOf(unknown, texts)).toBe("We're closed right now");
 });
 
 test("a night belongs to the evening before", () => {
