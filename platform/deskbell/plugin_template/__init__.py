@@ -22,6 +22,11 @@ KINDS: dict[str, str] = {
     "bot": "a bot that answers visitors",
     "rule": "a rule that decides when a conversation goes to a person",
     "observer": "an observer that hears what has happened",
+    "message": "a kind of message",
+    "route": "an address that other programs ask",
+    "queue": "a queue of work for the world outside, kept until it is done",
+    "job": "a job that falls due by the clock",
+    "dialect": "another wire protocol on the same rooms",
 }
 _HERE = Path(__file__).parent
 _SUFFIX = ".tmpl"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from types import UnionType
 from typing import Any, Union, get_args, get_origin
@@ -18,6 +19,8 @@ from deskbell.testing.conformance.inputs import Said
 from deskbell.testing.conformance.subjects import Subject, shape
 from deskbell.testing.conformance.work import sample
 
+_NAMES = re.compile(r"<(\w+)>")
+
 
 class Away:
     """A desk that answers nothing: whatever is asked of it is refused as not available."""
@@ -30,13 +33,16 @@ class Away:
 
 
 class Session:
-    """A :class:`deskbell.contracts.dialect.Session` that nobody holds the other end of."""
+    """A :class:`deskbell.contracts.dialect.Session` that nobody holds the other end of.
 
-    def __init__(self, room: RoomId, settings: Any) -> None:
+    It came by ``address``; each name in that stands for the room.
+    """
+
+    def __init__(self, room: RoomId, settings: Any, address: str) -> None:
         self.tenant = inputs.TENANT
         self.user = inputs.VISITOR
         self.connection = ConnectionId(new_id())
-        self.path: Mapping[str, str] = {}
+        self.path: Mapping[str, str] = dict.fromkeys(_NAMES.findall(address), room)
         self.state: dict[str, Any] = {}
         self.settings = settings
         self.desk: Any = Away()
@@ -67,7 +73,7 @@ class DialectSubject(Subject):
         if variant == "told":
             frames = [("tell", self.offer.tell(each)) for each in _everything(what)]
             return [*frames, ("refuse", self.offer.refuse(Invalid("No."), None))]
-        session = Session(what.room, self.settings)
+        session = Session(what.room, self.settings, next(iter(self.offer.sockets), ""))
         frames = []
         for frame in (None, *(made for struct in _structs(self.offer.frames) if (made := sample(struct, what.text)))):
             try:
