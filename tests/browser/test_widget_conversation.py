@@ -376,6 +376,38 @@ async def test_what_a_filter_refuses_stays_with_its_writer(desk: Desk, talks: An
         await expect(talk.message("A casino nearby")).to_contain_text("Waits for a check")
 
 
+async def test_what_waited_for_a_check_says_how_it_ended(desk: Desk, talks: Any) -> None:
+    """Approved, it is a message at its place; rejected, it was not delivered, also where one comes back later."""
+    desk.bot.answers("Fine.")
+    ana = await desk.agent("Ana")
+
+    async def decide(text: str, how: str) -> None:
+        items = (await ana.get("/moderation/held?limit=100")).json()["items"]
+        held = next(item["id"] for item in items if item["content"] == text)
+        assert (await ana.post(f"/moderation/held/{held}/{how}")).status_code == 200
+
+    async with talks() as (talk, _):
+        for text in ("First casino", "Second casino", "Third casino"):
+            await talk.says(text)
+            await expect(talk.message(text)).to_contain_text("Waits for a check")
+        await decide("First casino", "reject")
+        await expect(talk.message("First casino")).to_contain_text("Not delivered, it did not pass the check")
+        await expect(talk.message("First casino").get_by_role("button", name="Try again")).to_have_count(0)
+        await decide("Second casino", "approve")
+        await expect(talk.message("Fine.")).to_be_visible()
+        await expect(talk.message("Second casino")).to_contain_text("Seen")
+        assert await talk.texts() == ["Second casino", "Fine.", "First casino", "Third casino"]  # as they were written
+        url = talk.page.url
+        await talk.page.goto("about:blank")
+        await decide("Third casino", "reject")
+        await talk.page.goto(url)
+        await expect(talk.message("Third casino")).to_contain_text("Not delivered")
+        await talk.message("Third casino").get_by_role("button", name="Change it").click()
+        await expect(talk.field).to_have_value("Third casino")
+        await talk.message("First casino").get_by_role("button", name="Remove").click()
+        assert await talk.texts() == ["Second casino", "Fine."]
+
+
 async def test_nothing_that_others_write_is_more_than_text(desk: Desk, talks: Any) -> None:
     """Names, messages, sources, quick replies and cards of somebody who means harm."""
     text = f"{NASTY} [a](javascript:alert(2)) javascript:alert(3) https://bank.example@evil.example {OVERRIDE}abc"

@@ -50,6 +50,18 @@ async def test_an_approved_message_appears_as_its_senders(desk: Desk) -> None:
         assert again["id"] == shown["message"]["id"]
 
 
+async def test_an_approved_word_of_a_visitor_is_answered_as_any_other(desk: Desk) -> None:
+    desk.bot.answers("That is history.")
+    leila, ana = await desk.visitor("Leila"), await desk.agent("Ana")
+    room = await leila.conversation()
+    async with leila.line() as line:
+        await line.subscribe(room)
+        ack = await held(line, room)
+        assert (await ana.post(f"/moderation/held/{ack['id']}/approve")).status_code == 200
+        await line.hears(room, "That is history.")
+        assert line.heard(room) == ["a guillotine", "That is history."]
+
+
 async def test_a_rejected_message_is_forgotten(desk: Desk) -> None:
     """Nobody sees it, its text is gone from the store, and the second decision comes too late."""
     maya, tom, ana, room = await a_room(desk)
@@ -62,6 +74,28 @@ async def test_a_rejected_message_is_forgotten(desk: Desk) -> None:
     assert (await tom.get(f"/rooms/{room}/messages")).json()["messages"] == []
     left = await desk.application.ports.db.fetch("SELECT request, original FROM held_messages WHERE id = $1", ack["id"])
     assert all("guillotine" not in row["request"] + row["original"] for row in left)
+
+
+async def test_the_sender_hears_how_it_ends_and_nobody_else_does(desk: Desk) -> None:
+    """On each of their sockets; who was away asks."""
+    maya, tom, ana, room = await a_room(desk)
+    async with maya.line() as line, maya.line() as phone, tom.line() as other:
+        await other.subscribe(room)
+        first, second = await held(line, room, "c-1"), await held(line, room, "c-2")
+        asked = (await maya.get(f"/rooms/{room}/held")).json()["items"]
+        assert [(one["client_id"], one["status"]) for one in asked] == [("c-2", "held"), ("c-1", "held")]
+        await ana.post(f"/moderation/held/{first['id']}/reject")
+        await ana.post(f"/moderation/held/{second['id']}/approve")
+        for socket in (line, phone):
+            for ack, status in ((first, "rejected"), (second, "approved")):
+                told = await socket.find(lambda frame, ack=ack: frame["type"] == "held" and frame["id"] == ack["id"])
+                assert (told["room"], told["client_id"], told["status"]) == (room, ack["client_id"], status)
+        await other.hears(room, "a guillotine")
+        assert not [frame for frame in other.frames if frame["type"] == "held"]
+    asked = (await maya.get(f"/rooms/{room}/held")).json()["items"]
+    assert [(one["client_id"], one["status"]) for one in asked] == [("c-2", "approved"), ("c-1", "rejected")]
+    assert (await tom.get(f"/rooms/{room}/held")).json()["items"] == []
+    assert (await (await desk.member("Una")).get(f"/rooms/{room}/held")).status_code == 404
 
 
 async def test_only_staff_decide(desk: Desk) -> None:

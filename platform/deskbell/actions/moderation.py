@@ -1,7 +1,7 @@
 """Held messages: what a filter kept back until a person has looked at it.
 
 A held message takes no number and is seen by nobody in its room. Approving posts it, as its sender and
-under its ``client_id``, so that a retry of the send finds it; rejecting forgets its text.
+under its ``client_id``, so that a retry of the send finds it; rejecting forgets its text. The sender is told of either.
 """
 
 from __future__ import annotations
@@ -11,17 +11,20 @@ from datetime import datetime
 
 import msgspec
 
+from deskbell.actions import access
 from deskbell.actions.access import Place
 from deskbell.clock import from_us
 from deskbell.errors import ClientIdReused, Gone, NotFound, RoomClosed
 from deskbell.ids import MessageId, RoomId, is_id, new_id
-from deskbell.model.records import Actor, Decision, Message, PublicUser, Trace
+from deskbell.model.records import Actor, Decision, HeldStatus, Message, PublicUser, Trace
 from deskbell.plugins import Moderated
 from deskbell.ports import Ports
 from deskbell.store import messages, rows, traces
 from deskbell.store.change import Change
 from deskbell.store.database import Row, StoreIntegrity
+from deskbell.wire import frames
 from deskbell.wire.commands import Draft
+from deskbell.wire.events import Event
 
 
 @dataclass(frozen=True)
@@ -126,6 +129,23 @@ def _held(row: Row) -> Held:
     )
 
 
+async def own(ports: Ports, actor: Actor, room_id: RoomId) -> list[frames.HeldFrame]:
+    """What has become of one's own messages that were held in a room, the latest 100, latest first.
+
+    Raises:
+        NotFound: Not a room of theirs.
+    """
+    await access.room_for(ports, actor, room_id)
+    found = await ports.db.fetch(
+        "SELECT id, client_id, status FROM held_messages WHERE tenant_id = $1 AND room_id = $2 AND sender_id = $3"
+        " ORDER BY created_at DESC, id DESC LIMIT 100",
+        actor.tenant,
+        room_id,
+        actor.id,
+    )
+    return [frames.HeldFrame(room_id, row["id"], row["client_id"], row["status"]) for row in found]
+
+
 async def approve(ports: Ports, actor: Actor, held_id: MessageId) -> Message:
     """Post a held message, now, as its sender.
 
@@ -151,6 +171,12 @@ async def approve(ports: Ports, actor: Actor, held_id: MessageId) -> Message:
             reply_to=request.reply_to,
             mentions=request.mentions,
         )
+        room = change.room(room_id)
+        if room.customer == held.sender.id and (
+            room.owner_kind == "bot" or (room.owner_kind == "nobody" and not room.case_id)
+        ):
+            # As after any word of a visitor's: the bot answers, or where nobody was asked yet, somebody is.
+            await change.leave_work("turn", room_id, {"seq": message.seq, "owner_version": room.owner_version})
         _audit(ports, change, actor, room_id, "held_approved", message.id)
         trace = Trace(row["door"] or traces.SOCKET, tuple(held.decisions), held.original)
         await traces.add(change.tx, actor.tenant, message.id, "posted", trace, held.sender.id, row["created_at"])
@@ -187,7 +213,7 @@ async def _room_of(ports: Ports, actor: Actor, held_id: MessageId) -> RoomId:
     return RoomId(row["room_id"])
 
 
-async def _take(change: Change, actor: Actor, held_id: MessageId, status: str) -> Row:
+async def _take(change: Change, actor: Actor, held_id: MessageId, status: HeldStatus) -> Row:
     """Decide, if nobody has: the room's lock is held, so of two at once one finds it decided."""
     row = await change.tx.fetchrow(
         "SELECT h.id, h.room_id, h.request, h.original, h.reason, h.filter, h.created_at, h.decisions, h.door,"
@@ -211,4 +237,6 @@ async def _take(change: Change, actor: Actor, held_id: MessageId, status: str) -
         actor.id,
         change.now_us,
     )
+    frame = frames.HeldFrame(row["room_id"], held_id, row["client_id"], status)
+    change.tell(Event(change.tenant, "user", row["user_id"], "held", 0, frames.encode(frame)))
     return row

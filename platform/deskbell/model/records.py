@@ -292,6 +292,7 @@ class Label(msgspec.Struct, frozen=True):
 
 
 DraftKind = Literal["reply", "note"]
+HeldStatus = Literal["held", "approved", "rejected"]
 
 
 class SavedDraft(msgspec.Struct, frozen=True):

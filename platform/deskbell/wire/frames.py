@@ -14,7 +14,16 @@ import msgspec
 
 from deskbell.errors import DeskbellError
 from deskbell.ids import ConnectionId, MessageId, RoomId, TenantId, TurnId, UserId
-from deskbell.model.records import CaseEntry, DraftKind, Message, Participant, PublicUser, RoomState, SavedDraft
+from deskbell.model.records import (
+    CaseEntry,
+    DraftKind,
+    HeldStatus,
+    Message,
+    Participant,
+    PublicUser,
+    RoomState,
+    SavedDraft,
+)
 from deskbell.wire.commands import Ref
 
 
@@ -188,6 +197,15 @@ class ConversationsFrame(Frame, frozen=True, tag="conversations", omit_defaults=
     bot: int | None = None
 
 
+class HeldFrame(Frame, frozen=True, tag="held"):
+    """For a sender: what has become of a message of theirs that waits, or waited, for a reviewer."""
+
+    room: RoomId
+    id: MessageId
+    client_id: str
+    status: HeldStatus
+
+
 class DraftFrame(Frame, frozen=True, tag="draft"):
     """For its author's other sockets: what they have begun to write in a room; null: it is over."""
 
@@ -238,7 +256,8 @@ class Pong(Reply, frozen=True, tag="pong"):
 
 FRAMES: tuple[type[Frame], ...] = (
     Welcome, Subscribed, Changes, MessageFrame, ParticipantFrame, RoomFrame, Skip, Ack, Ok, HistoryFrame,
-    ErrorFrame, TypingFrame, Viewing, Receipt, Presence, Delta, CaseFrame, OwnCaseFrame, ConversationsFrame, DraftFrame,
+    ErrorFrame, TypingFrame, Viewing, Receipt, Presence, Delta, CaseFrame, OwnCaseFrame, ConversationsFrame, HeldFrame,
+    DraftFrame,
     Inbox, Tips, Reset, Notice, Drain, Ping, Pong,
 )  # fmt: skip
 

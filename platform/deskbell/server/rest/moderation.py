@@ -12,11 +12,12 @@ from deskbell.actions.moderation import Held
 from deskbell.actions.reports import OwnReport, Report, Status
 from deskbell.clock import to_us
 from deskbell.errors import Gone, KindNotAllowed, MessageDeleted, NotFound, RateLimited, RoomClosed
-from deskbell.ids import MessageId
+from deskbell.ids import MessageId, RoomId
 from deskbell.model.records import Message
 from deskbell.server.edge import Edge
 from deskbell.server.rest.bodies import Body, Done, Items, Listed, Nothing, OneRoom, cursor, read_cursor
 from deskbell.server.rest.routes import Ask, Routes
+from deskbell.wire import frames
 
 
 class NewReport(Body, frozen=True):
@@ -51,6 +52,11 @@ def blueprint(edge: Edge) -> Blueprint:
         page = found[: query.limit]
         more = len(found) > len(page)
         return Items(page, cursor(to_us(page[-1].created_at), page[-1].id) if more else None)
+
+    @routes.get("/rooms/<room_id>/held", Items[frames.HeldFrame])
+    async def list_own_held(ask: Ask, room_id: RoomId) -> Items[frames.HeldFrame]:
+        """One's own messages that were held in a room, and what has become of them: the latest 100, latest first."""
+        return Items(await moderation.own(ports, ask.actor, room_id))
 
     @routes.post("/moderation/held/<held_id>/approve", Message, body=Nothing, refuses=[Gone, RoomClosed])
     async def approve(ask: Ask, held_id: MessageId) -> Message:

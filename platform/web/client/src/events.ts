@@ -5,7 +5,7 @@
  */
 
 import type { DeskbellError } from "./errors.ts";
-import type { Ack, CaseEntry, ConversationsFrame, DraftFrame, Limits, Message, Notice, OwnCaseFrame, Participant, Presence, PublicUser, RoomState, Viewing } from "./generated.ts";
+import type { Ack, CaseEntry, ConversationsFrame, DraftFrame, HeldFrame, Limits, Message, Notice, OwnCaseFrame, Participant, Presence, PublicUser, RoomState, Viewing } from "./generated.ts";
 import type { InboxEntry } from "./inbox.ts";
 
 export interface Events {
@@ -53,6 +53,8 @@ export interface Events {
 
   /** A message of the outbox is committed, or held for a reviewer (`ack.held`). */
   sent: { room: string; clientId: string; ack: Ack };
+  /** How it ended for a message that was held; not repeated after a break, `GET /rooms/{id}/held` tells it. */
+  held: HeldFrame;
   /** A message of the outbox was refused for good. */
   notSent: { room: string; clientId: string; content: string; error: DeskbellError };
   /** A message waits in the outbox: the server asked to try again in `inMs`. */

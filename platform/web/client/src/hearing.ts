@@ -71,6 +71,7 @@ export function hear(frame: ServerFrame, { following, requests, post, inbox, tel
     case "viewing":
     case "conversations":
     case "draft":
+    case "held":
     case "notice":
       tell({ name: frame.type, event: frame } as Told);
       break;

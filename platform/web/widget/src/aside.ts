@@ -22,8 +22,10 @@ export class Aside {
   }
 
   put(room: string, unsent: Unsent): void {
-    const others = this.of(room).filter(({ clientId }) => clientId !== unsent.clientId);
-    this.#write(room, [...others, unsent].slice(-MOST));
+    const all = this.of(room);
+    const at = all.findIndex(({ clientId }) => clientId === unsent.clientId);
+    all.splice(at < 0 ? all.length : at, 1, unsent);
+    this.#write(room, all.slice(-MOST));
   }
 
   take(room: string | undefined, clientId: string): void {

@@ -9,9 +9,12 @@ import { extraWords as words } from "./extra-words.ts";
 import type { Why } from "./outgoing.ts";
 import type { Talk } from "./talk.ts";
 
+/** Sent again as it is, it would be refused again. */
+const FINAL = new Set<string | undefined>(["blocked", "too_large", "rejected"]);
+
 /** What was refused, why, and what can be done with it. */
 export function Failed({ unsent, talk }: { unsent: Unsent; talk: Talk }): JSX.Element {
-  const again = unsent.error?.code !== "blocked" && unsent.error?.code !== "too_large";
+  const again = !FINAL.has(unsent.error?.code);
   return (
     <p class="meta bad" role="alert">
       <Icon of={warn} size={13} /> <span>{reason(unsent.error)}</span>
@@ -32,6 +35,7 @@ export function Reason({ why }: { why: Why }): JSX.Element {
 
 const REASONS: Readonly<Record<string, Parameters<typeof words.t>[0]>> = {
   too_large: "whyTooLong",
+  rejected: "whyRejected",
   muted: "whyMuted",
   room_closed: "whyClosed",
   window_over: "whyLate",

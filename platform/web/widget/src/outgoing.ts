@@ -48,8 +48,12 @@ export class Outgoing {
       this.#refused(room, clientId, content, error);
       this.recount();
     });
+    client.on("held", () => {
+      this.ask();
+    });
     client.on("live", () => {
       this.recount();
+      this.ask();
     });
   }
 
@@ -77,6 +81,16 @@ export class Outgoing {
   discard({ clientId }: Unsent): void {
     this.#aside.take(this.#session.room.peek(), clientId);
     this.recount();
+  }
+
+  /** What waited for a check may have been decided, also while nobody was here to be told. */
+  ask(): void {
+    const room = this.#session.room.peek();
+    if (room === undefined || !this.#aside.of(room).some(({ state }) => state === "held")) return;
+    void import("./checks.ts").then(async ({ decided }) => {
+      await decided(this.#session.client, room, this.#aside);
+      this.recount();
+    }).catch(() => undefined); // it is asked again with the next connection
   }
 
   recount(): void {

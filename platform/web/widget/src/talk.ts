@@ -77,6 +77,7 @@ export class Talk {
         this.#more = view !== undefined;
         this.chosen.value = this.replyTo.value = this.editing.value = this.outgoing.note.value = undefined;
         this.outgoing.recount();
+        this.outgoing.ask();
       });
     });
     this.#listen();

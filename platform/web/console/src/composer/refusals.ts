@@ -6,6 +6,7 @@ const CODES: Readonly<Record<string, Key>> = {
   rate_limited: "thread.refused.slow",
   too_large: "thread.refused.large",
   blocked: "thread.refused.blocked",
+  rejected: "thread.refused.rejected",
   room_closed: "thread.refused.closed",
   forbidden: "thread.refused.forbidden",
   not_owner: "thread.refused.owner",

@@ -177,6 +177,7 @@ export const thread = {
   "thread.refused.slow": "لم تُرسل: كان ذلك كثيرًا دفعة واحدة",
   "thread.refused.large": "لم تُرسل: طويلة جدًا",
   "thread.refused.blocked": "لم تُرسل: رفضها مرشّح",
+  "thread.refused.rejected": "لم تُسلَّم: رفضها أحد المراجعين",
   "thread.refused.closed": "لم تُرسل: المحادثة مغلقة",
   "thread.refused.forbidden": "لم تُرسل: لا يمكنك كتابة هذا هنا",
   "thread.refused.owner": "لم تُرسل: شخص آخر يجيب هنا",

@@ -186,6 +186,7 @@ export const thread = {
   "thread.refused.slow": "Not sent: that was a lot at once",
   "thread.refused.large": "Not sent: it is too long",
   "thread.refused.blocked": "Not sent: a filter refused it",
+  "thread.refused.rejected": "Not delivered: a reviewer has rejected it",
   "thread.refused.closed": "Not sent: the conversation is closed",
   "thread.refused.forbidden": "Not sent: you may not write this here",
   "thread.refused.owner": "Not sent: somebody else answers here",

@@ -5,7 +5,7 @@
  */
 
 import { signal } from "@preact/signals";
-import type { Ack, Client, DeskbellError, Letter, Message, SendFields } from "@deskbell/client";
+import type { Ack, Client, DeskbellError, HeldFrame, Letter, Message, SendFields } from "@deskbell/client";
 import type { Waiting } from "./rows.ts";
 
 export class Outgoing {
@@ -26,11 +26,35 @@ export class Outgoing {
       if (letter && ack.held) this.#held.set(clientId, this.#waiting(letter, "held"));
       this.#move();
     });
+    client.on("held", (told) => {
+      this.#decided(told);
+    });
+    client.on("live", () => void this.#ask());
     client.on("notSent", ({ room, clientId, content, error }) => {
       const letter = this.#letters.get(clientId) ?? { type: "send", room, client_id: clientId, content };
       if (error.code !== "withdrawn") this.#refused.set(clientId, this.#waiting(letter, "failed", error));
       this.#move();
     });
+  }
+
+  /** What was held may have been decided while nobody was here to be told. */
+  async #ask(): Promise<void> {
+    for (const room of new Set([...this.#held.values()].map(({ letter }) => letter.room))) {
+      try {
+        const { items } = (await this.#client.rest("GET", `/rooms/${room}/held`)) as { items: HeldFrame[] };
+        for (const one of items) this.#decided(one);
+      } catch {
+        // it is asked again with the next connection
+      }
+    }
+  }
+
+  #decided({ client_id: clientId, status }: HeldFrame): void {
+    const held = this.#held.get(clientId);
+    if (!held || status === "held") return;
+    this.#held.delete(clientId);
+    if (status === "rejected") this.#refused.set(clientId, { ...held, state: "failed", code: "rejected" });
+    this.#move();
   }
 
   /** This room is backstage: what goes there is a note. */

@@ -21,7 +21,9 @@ export function WaitingRow({ waiting, talk }: { waiting: Waiting; talk: Talk }):
         <>
           <Icon of={draw.warn} size={13} />
           <span class="why">{refusal(waiting.code, waiting.rule)}</span>
-          <button type="button" class="link" onClick={() => void outgoing.again(letter.client_id)}>{t("thread.retry")}</button>
+          {waiting.code !== "rejected" && (
+            <button type="button" class="link" onClick={() => void outgoing.again(letter.client_id)}>{t("thread.retry")}</button>
+          )}
           <button
             type="button"
             class="link"

@@ -44,6 +44,7 @@ export const extras: Catalog = {
   whyFailed: "لم تُرسل",
   whyRule: "لم تُرسل لمخالفتها قاعدة: {rule}",
   whyBlocked: "لم تُرسل، لا يمكن قول هذا هنا",
+  whyRejected: "لم تُسلَّم، لم تجتز المراجعة",
   whyTooLong: "لم تُرسل، النص طويل جدًا",
   whyMuted: "لا يمكنك الكتابة هنا الآن",
   whyClosed: "انتهت هذه المحادثة",

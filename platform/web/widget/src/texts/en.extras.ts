@@ -42,6 +42,7 @@ export const extras = {
   whyFailed: "Not sent",
   whyRule: "Not sent, it breaks a rule: {rule}",
   whyBlocked: "Not sent, this can't be said here",
+  whyRejected: "Not delivered, it did not pass the check",
   whyTooLong: "Not sent, it is too long",
   whyMuted: "You can't write here at the moment",
   whyClosed: "This conversation has ended",
