@@ -19,7 +19,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from deskbell.actions import bot_runs, turns
+from deskbell.actions import turns, voices
 from deskbell.app import Application
 from deskbell.contracts import BotEvent, Say, SetState, TextDelta, Turn
 from deskbell.store import crashpoints
@@ -126,7 +126,7 @@ async def test_a_turn_that_kills_every_process_that_takes_it_ends_in_a_person(sq
         line = await Line.open(process.url, token)
         known = (await line.subscribe(room))["messages"]
         assert [message["content"] for message in known] == [QUESTION]
-        await line.hears(room, bot_runs.APOLOGY, patience_s=PATIENCE_S)
+        await line.hears(room, voices.APOLOGY, patience_s=PATIENCE_S)
         assert (await line.wait("case", status="waiting", patience_s=PATIENCE_S))["position"] == 1
         await line.close()
 

@@ -16,6 +16,7 @@ from typing import Any
 import msgspec
 import structlog
 
+from deskbell.actions.voices import APOLOGY
 from deskbell.contracts import Bot, BotEvent, Escalate, Say, SetState, TextDelta, Turn
 from deskbell.ids import RoomId, TenantId, TurnId, UserId
 from deskbell.plugins import Resting
@@ -28,7 +29,6 @@ log = structlog.get_logger(__name__)
 STOPS_WITHIN_S = 1.0
 MAX_EVENTS = 10_000
 MAX_STATE_BYTES = 65_536
-APOLOGY = "I'm sorry, something went wrong with me. I've asked a colleague to join."
 
 
 @dataclass

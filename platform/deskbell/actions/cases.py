@@ -107,7 +107,13 @@ async def _hand_to(
     change.put_room(replace(ownership.to_agent(change.rooms[room.id], agent.id), case_id=case.id))
     await enter_in(change, room, agent)
     await voices.say_event(
-        change, room.id, system, "agent_joined", f"{agent.name} joined and has read the conversation.", user=agent.id
+        change,
+        room.id,
+        system,
+        "agent_joined",
+        f"{agent.name} joined and has read the conversation.",
+        user=agent.id,
+        name=agent.name,
     )
     stored = await change.put_case(case, what=what)
     waiting.tell_customer(change, room, frames.OwnCaseFrame(room=room.id, status="assigned"))
@@ -219,6 +225,7 @@ async def give_back(ports: Ports, actor: Actor, case_id: CaseId, to: str) -> Cas
                 "back_to_bot",
                 f"{name} handed you back to the assistant. You can ask for a person at any time.",
                 user=actor.id,
+                name=name,
             )
             stored = await change.put_case(ended, what="returned_to_bot")
             waiting.tell_customer(change, place.room, frames.OwnCaseFrame(room=found.room, status="resolved"))
@@ -245,6 +252,7 @@ async def resolve(ports: Ports, actor: Actor, case_id: CaseId) -> Case:
             f"{actor.name} marked this as solved. How did it go?",
             case=case.id,
             user=actor.id,
+            name=actor.name,
             ask_rating=True,
         )
         stored = await change.put_case(ended, what="resolved")

@@ -23,8 +23,6 @@ from deskbell.ports import Ports
 from deskbell.store.change import Change
 
 MAX_PRIORITY = 2
-KEEP_PLACE = "I've asked a colleague to join. You keep your place, also when you close this window."
-STILL_WAITING = "You keep your place in line. A colleague joins as soon as somebody is free."
 
 
 async def escalate(ports: Ports, actor: Actor, room_id: RoomId, reason: str = "asked_human") -> Case:
@@ -132,8 +130,9 @@ async def open_in(
     room = await notes.with_backstage(change, room)
     change.put_room(replace(ownership.to_nobody(change.rooms[room.id]), case_id=case.id))
     if told:
-        text = hand_over.say or KEEP_PLACE
-        await voices.say_event(change, room.id, system, "case_opened", text, reason=hand_over.reason)
+        # Why is for colleagues: it is in the case.
+        text = hand_over.say or voices.KEEP_PLACE
+        await voices.say_event(change, room.id, system, "case_opened", text, words=voices.OWN_WORDS.get(text))
     case = await change.put_case(case, what="opened")
     waiting.tell_line_later(ports, change, team)
     return case

@@ -60,7 +60,7 @@ async def step(ports: Ports, tenant: TenantId, case_id: CaseId, room_id: RoomId)
                 room_id,
                 system,
                 "call_back",
-                "This takes longer than I said. Stay, or leave an address and we will write to you.",
+                "This takes longer than I said. Stay, or write your email address here and we will answer you there.",
                 form=["email"],
             )
         elif due.action == "return_to_bot" and bot is not None and room.owner_kind == "nobody":

@@ -21,8 +21,9 @@ import structlog
 
 from deskbell.actions import access, bot_runs, escalation, voices
 from deskbell.actions.access import Need
-from deskbell.actions.bot_runs import APOLOGY, Result, Running
+from deskbell.actions.bot_runs import Result, Running
 from deskbell.actions.packets import Packet, packet_of
+from deskbell.actions.voices import APOLOGY
 from deskbell.contracts import Bot, Escalate, HandOver, Say, Situation, Turn, TurnMessage
 from deskbell.errors import DeskbellError
 from deskbell.ids import RoomId, TenantId, TurnId
@@ -355,8 +356,8 @@ async def _to_person(
 ) -> None:
     if await change.open_case(room) is not None:
         # They kept their place while the bot went on. They are not left without a word.
-        text = hand_over.say or escalation.STILL_WAITING
-        await voices.say_event(change, room, system, "still_waiting", text)
+        text = hand_over.say or voices.STILL_WAITING
+        await voices.say_event(change, room, system, "still_waiting", text, words=voices.OWN_WORDS.get(text))
     await escalation.open_in(ports, change, change.room(room), hand_over, packet, system)
 
 

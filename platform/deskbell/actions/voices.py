@@ -17,6 +17,13 @@ from deskbell.ports import Ports
 from deskbell.store import people
 from deskbell.store.change import Change
 
+KEEP_PLACE = "I've asked a colleague to join. You keep your place, also when you close this window."
+STILL_WAITING = "You keep your place in line. A colleague joins as soon as somebody is free."
+APOLOGY = "I'm sorry, something went wrong with me. I've asked a colleague to join."
+
+OWN_WORDS = {KEEP_PLACE: "keep_place", STILL_WAITING: "still_in_line", APOLOGY: "apology"}
+"""What the platform says where no bot and no rule has worded it, by the name that clients know."""
+
 
 async def system_user(ports: Ports, tenant: TenantId) -> PublicUser:
     """Who speaks for the platform itself in a tenant."""

@@ -6,7 +6,6 @@
 import { type Signal, signal } from "@preact/signals";
 import type { Message } from "@deskbell/client";
 import { eventLine, isSpoken } from "./events.ts";
-import type { Session } from "./session.ts";
 import { words } from "./words.ts";
 
 const KEPT = 4;
@@ -20,22 +19,17 @@ export interface Announced {
 
 export class Herald {
   readonly announced: Signal<readonly Announced[]> = signal([]);
-  readonly #session: Session;
   #number = 0;
   #place: { text: string; at: number } | undefined;
   #later: ReturnType<typeof setTimeout> | undefined;
 
-  constructor(session: Session) {
-    this.#session = session;
-  }
-
   message(message: Message): void {
     if (message.kind === "system" && !isSpoken(message)) {
-      this.#say(eventLine(message, this.#session));
+      this.#say(eventLine(message));
       return;
     }
     const name = message.kind === "system" || message.sender.kind === "bot" ? words.t("speakerBot") : message.sender.name;
-    this.#say(words.t("announced", { name, text: message.content }));
+    this.#say(words.t("announced", { name, text: message.kind === "system" ? eventLine(message) : message.content }));
   }
 
   /** The place in line, or that there is none. */

@@ -94,7 +94,7 @@ function Body({ message, session }: { message: Message; session: Session }): JSX
   if (message.deleted) return <p class="gone">{words.t(message.sender.id === session.me.value?.id ? "goneMine" : "gone")}</p>;
   if (message.kind === "card") return <Card message={message} />;
   if (message.content === "") return <p class="gone"><Icon of={lock} size={13} /> {words.t("notShown")}</p>;
-  return <Rich text={message.kind === "system" ? eventLine(message, session) : message.content} sources={sourceList(message).length} />;
+  return <Rich text={message.kind === "system" ? eventLine(message) : message.content} sources={sourceList(message).length} />;
 }
 
 /** How far a message of one's own has come. */

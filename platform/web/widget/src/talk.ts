@@ -59,7 +59,7 @@ export class Talk {
     speakAs(session.texts);
     this.outgoing = new Outgoing(session, this.#stored);
     this.attention = new Attention(session, this.list, this.#stored);
-    this.herald = new Herald(session);
+    this.herald = new Herald();
     let before: readonly Row[] = [];
     let beforeBelow: readonly Row[] = [];
     const above = computed(() => {

@@ -77,7 +77,6 @@ function moves({ is }: Row): boolean {
 }
 
 function Drawn({ row, talk }: { row: Row; talk: Talk }): JSX.Element {
-  const { session } = talk;
   switch (row.is) {
     case "message":
       return <MessageRow row={row} talk={talk} />;
@@ -86,7 +85,7 @@ function Drawn({ row, talk }: { row: Row; talk: Talk }): JSX.Element {
     case "unsent":
       return <UnsentRow row={row} talk={talk} />;
     case "events":
-      return <Events row={row} session={session} />;
+      return <Events row={row} />;
     case "new":
       return <p class="new-line"><span>{words.t("newSince", { n: row.count })}</span></p>;
     case "day":
@@ -95,12 +94,12 @@ function Drawn({ row, talk }: { row: Row; talk: Talk }): JSX.Element {
 }
 
 /** What the platform said, one line each; of a long run the last three and a button. */
-function Events({ row, session }: { row: EventsRow; session: Session }): JSX.Element {
+function Events({ row }: { row: EventsRow }): JSX.Element {
   return (
     <div class="events">
       {row.messages.map((message) => (
         <p class="event" key={message.id} dir="auto">
-          {eventLine(message, session)}
+          {eventLine(message)}
         </p>
       ))}
     </div>

@@ -2,6 +2,7 @@
 
 import type { Client, Message } from "@deskbell/client";
 import type { Texts } from "@deskbell/ui/texts.ts";
+import { eventLine } from "./events.ts";
 import type { Session } from "./session.ts";
 import type { Key } from "./texts/en.ts";
 
@@ -23,12 +24,13 @@ export async function historyOf(client: Client, room: string): Promise<Message[]
 }
 
 /** One line for who and when, then what they said. */
-export function transcriptOf(messages: readonly Message[], site: string, texts: Texts<Key>): string {
+export function transcriptOf(messages: readonly Message[], site: string, texts: Texts<Key>, happened: (message: Message) => string): string {
   const language = texts.language.value;
   const moment = new Intl.DateTimeFormat(language, { dateStyle: "medium", timeStyle: "short" });
   const lines = [texts.t("transcriptOf", { site }), ""];
-  for (const { sender, created_at, content, deleted, kind } of messages) {
-    const said = deleted ? texts.t("removed") : content;
+  for (const message of messages) {
+    const { sender, created_at, content, deleted, kind } = message;
+    const said = deleted ? texts.t("removed") : kind === "system" ? happened(message) : content;
     const at = moment.format(new Date(created_at));
     lines.push(kind === "system" ? `${at}  – ${said}` : `${at}  ${sender.name}\n${said}`, "");
   }
@@ -39,7 +41,7 @@ export function transcriptOf(messages: readonly Message[], site: string, texts: 
 export async function giveTranscript(session: Session, room: string): Promise<void> {
   const site = session.site.value?.name ?? "";
   const messages = await historyOf(session.client, room);
-  download(`${site || "chat"} ${new Date().toISOString().slice(0, 10)}.txt`, transcriptOf(messages, site, session.texts));
+  download(`${site || "chat"} ${new Date().toISOString().slice(0, 10)}.txt`, transcriptOf(messages, site, session.texts, eventLine));
 }
 
 function download(name: string, text: string): void {

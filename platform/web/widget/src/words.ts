@@ -13,6 +13,6 @@ export function speakAs({ language }: Pick<Texts<never>, "language">): void {
   effect(() => {
     const wanted = language.value;
     if (wanted === "en") words.speak("en", thread);
-    else void import("./texts/ar.thread.ts").then(({ thread: arabic }) => { words.speak(wanted, arabic); }, () => undefined);
+    else void import("./texts/ar.talk.ts").then(({ talk: arabic }) => { words.speak(wanted, arabic); }, () => undefined);
   });
 }

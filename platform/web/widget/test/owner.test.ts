@@ -37,10 +37,10 @@ test("a conversation that has ended is closed until somebody writes in it again"
 });
 
 test("a transcript says who said what, in plain text", () => {
-  const said = [message(1, { content: "<b>Hello</b>" }), event(2, "Ines joined"), message(3, { deleted: true, content: "" })];
-  const text = transcriptOf(said, "Pell", new Texts(english));
+  const said = [message(1, { content: "<b>Hello</b>" }), event(2, "agent_joined"), message(3, { deleted: true, content: "" })];
+  const text = transcriptOf(said, "Pell", new Texts(english), ({ content }) => `what ${content} means`);
   expect(text).toContain("Conversation with Pell");
   expect(text).toContain("Maya\n<b>Hello</b>");
-  expect(text).toContain("– Ines joined");
+  expect(text).toContain("– what agent_joined means");
   expect(text).toContain("(removed)");
 });
