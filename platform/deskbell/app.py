@@ -27,13 +27,14 @@ from deskbell.actions.plugin_work import DeskForPlugins, PluginWork
 from deskbell.actions.reads import Marks
 from deskbell.actions.turns import TurnEngine
 from deskbell.clock import Clock
-from deskbell.config import Plugin, Settings, Store, TenantSeed, check_production, development_secret
+from deskbell.config import Plugin, Settings, Store, TenantSeed
 from deskbell.hub import Hub
 from deskbell.ids import TenantId, UserId, new_secret
 from deskbell.jobs import Jobs
 from deskbell.model.site import chosen
 from deskbell.plugins import PluginHost
 from deskbell.ports import Ports
+from deskbell.production import check_production, development_secret
 from deskbell.server import dialects, faces, rest, socket
 from deskbell.server.asgi import Server, build_config
 from deskbell.server.edge import Edge

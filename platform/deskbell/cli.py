@@ -24,16 +24,9 @@ from rich.text import Text
 
 from deskbell.cli_plugin import plugin
 from deskbell.cli_plugins import running
-from deskbell.config import (
-    DEMO_PASSWORD,
-    ConfigError,
-    Loaded,
-    Settings,
-    check_production,
-    explain,
-    find_file,
-    load,
-)
+from deskbell.config import DEMO_PASSWORD, ConfigError, Loaded, Settings, find_file, load
+from deskbell.explained import explain
+from deskbell.production import check_production
 from deskbell.version import __version__
 
 if TYPE_CHECKING:

@@ -15,10 +15,7 @@ What belongs to a plugin (``plugins.<name>.settings``) or to a channel type's po
 
 from __future__ import annotations
 
-import contextlib
-import os
-import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
@@ -27,7 +24,6 @@ import msgspec
 
 from deskbell.model.site import SiteSettings
 from deskbell.settings import reader
-from deskbell.settings.declared import Setting, hidden, joined, settings_of
 from deskbell.settings.reader import Wrong
 from deskbell.settings.written import ConfigError, Given, Problem
 
@@ -37,7 +33,6 @@ __all__ = [
     "Auth",
     "Bus",
     "ConfigError",
-    "Explained",
     "Jobs",
     "LadderStep",
     "Limits",
@@ -56,16 +51,12 @@ __all__ = [
     "TenantSeed",
     "Turns",
     "UserSeed",
-    "check_production",
-    "development_secret",
-    "explain",
     "find_file",
     "load",
 ]
 
 PREFIX = "DESKBELL_"
 DEMO_PASSWORD = "deskbell-demo"
-MIN_SECRET_BYTES = 32
 MIN_PASSWORD_CHARACTERS = 12
 
 _T = TypeVar("_T", bound=msgspec.Struct)
@@ -655,128 +646,3 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Loaded:
         path = Path(environ["DESKBELL_CONFIG"])
     settings, sources, given = reader.read(Settings, path, environ, prefix=PREFIX)
     return Loaded(settings, sources, given)
-
-
-@dataclass(frozen=True)
-class Explained:
-    """One setting as it is in force. ``default`` is None where there is none; secrets are masked."""
-
-    path: str
-    value: Any
-    default: Any
-    source: str
-    description: str
-
-
-def explain(settings: Settings, sources: Mapping[str, str]) -> list[Explained]:
-    """Every setting in force, in the order of the manual, with where it came from.
-
-    ``source`` is ``default``, ``environment`` or ``<file>:<line>``. No secret is in the result.
-    """
-    return list(_explained(settings, sources, ""))
-
-
-def _explained(part: msgspec.Struct, sources: Mapping[str, str], under: str) -> Iterator[Explained]:
-    for name, setting in settings_of(type(part)).items():
-        yield from _explained_value(setting, getattr(part, name), setting.default, sources, joined(under, name))
-
-
-def _explained_value(
-    setting: Setting, value: Any, default: Any, sources: Mapping[str, str], path: str
-) -> Iterator[Explained]:
-    if isinstance(value, msgspec.Struct):
-        yield from _explained(value, sources, path)
-    elif isinstance(value, tuple | list) and any(isinstance(item, msgspec.Struct | dict) for item in value):
-        for number, item in enumerate(value):
-            yield from _explained_value(setting, item, None, sources, f"{path}[{number}]")
-    elif isinstance(value, dict) and value:
-        for key, item in value.items():
-            below = default.get(key) if isinstance(default, dict) else None
-            yield from _explained_value(setting, item, below, sources, joined(path, key))
-    else:
-        secret = setting.secret or _sounds_secret(path)
-        source = sources.get(path, "default")
-        yield Explained(path, hidden(value, secret), hidden(default, secret), source, setting.description)
-
-
-def _sounds_secret(path: str) -> str:
-    """Whether a plugin's setting, whose type is not known here, had better not be printed."""
-    if not path.startswith("plugins."):
-        return ""
-    below = path.lower().split(".", 3)[-1]
-    if below.endswith(("_file", "_s", "_ms")):
-        return ""
-    return "value" if any(word in below for word in ("secret", "password", "token", "key", "credential")) else "url"
-
-
-def check_production(settings: Settings) -> list[str]:
-    """What must change before these settings may serve the public; each sentence says how. Empty: nothing.
-
-    What would break the store or lose events (several processes on SQLite or the memory bus) is a
-    problem in development too; all else only where ``environment`` is ``production``.
-    """
-    problems = []
-    several = settings.server.workers > 1
-    if several and settings.store.is_sqlite:
-        problems.append("server.workers: SQLite serves one process; set it to 1, or store.url to a PostgreSQL address")
-    if several and settings.bus.is_memory:
-        problems.append("server.workers: the memory bus serves one process; set it to 1, or bus.url to a Redis address")
-    if settings.environment != "production":
-        return problems
-    make = 'for example the output of: python -c "import secrets; print(secrets.token_urlsafe(48))"'
-    if not settings.auth.secret:
-        problems.append(f"auth.secret: is empty; set DESKBELL_AUTH__SECRET or DESKBELL_AUTH__SECRET_FILE, {make}")
-    elif weakness := _weakness(settings.auth.secret):
-        problems.append(f"auth.secret: {weakness}; use {make}")
-    for t, tenant in enumerate(settings.tenants):
-        for s, site in enumerate(tenant.sites):
-            if "*" in site.origins:
-                problems.append(f'tenants[{t}].sites[{s}].origins: "*" lets every page in; list those of {site.name}')
-            if site.secret and (weakness := _weakness(site.secret)):
-                problems.append(f"tenants[{t}].sites[{s}].secret: {weakness}; use {make}")
-        for u, user in enumerate(tenant.users):
-            where = f"tenants[{t}].users[{u}].password"
-            if user.password == DEMO_PASSWORD:
-                problems.append(f"{where}: {user.email} has the demo's password; give tenants and users of your own")
-            elif user.password and len(user.password) < MIN_PASSWORD_CHARACTERS:
-                problems.append(f"{where}: shorter than {MIN_PASSWORD_CHARACTERS} characters; choose a longer one")
-    return problems
-
-
-def _weakness(secret: str) -> str:
-    """Why a secret could be guessed; empty when nothing speaks for it."""
-    if len(secret.encode()) < MIN_SECRET_BYTES:
-        return f"is shorter than {MIN_SECRET_BYTES} bytes"
-    plain = secret.lower()
-    if any(word in plain for word in ("change", "secret", "example", "default", "password")) or len(set(secret)) < 10:
-        return "looks like a placeholder"
-    return ""
-
-
-def development_secret(store: Store) -> str:
-    """The secret for a machine where nobody set one, made at the first call and kept beside the store.
-
-    The file, ``deskbell.secret``, can be read by its owner only. Processes that start together
-    get the same. A store in memory has no place, and a new secret each time.
-
-    Raises:
-        OSError: The folder cannot be written to.
-    """
-    if store.is_sqlite and store.sqlite_path is None:
-        return secrets.token_urlsafe(48)
-    folder = store.sqlite_path.parent if store.sqlite_path else Path("var")
-    folder.mkdir(parents=True, exist_ok=True)
-    file = folder / "deskbell.secret"
-    if not file.exists():
-        # Written whole under another name, then linked: nobody ever reads half of it, and of
-        # two that start together the second finds the first one's.
-        draft = folder / f"deskbell.secret.{os.getpid()}.{secrets.token_hex(4)}"
-        handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        try:
-            with os.fdopen(handle, "w", encoding="ascii") as out:
-                out.write(secrets.token_urlsafe(48))
-            with contextlib.suppress(FileExistsError):
-                os.link(draft, file)
-        finally:
-            draft.unlink()
-    return file.read_text(encoding="ascii").strip()

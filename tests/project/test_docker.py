@@ -15,7 +15,8 @@ from typing import Any
 import pytest
 import yaml
 
-from deskbell.config import check_production, load
+from deskbell.config import load
+from deskbell.production import check_production
 
 FOLDER = Path(__file__).parents[2] / "docker"
 

@@ -28,6 +28,8 @@ LAYERS: dict[str, int] = {
     "wire": 2,
     "contracts": 2,
     "hookspecs": 3,
+    "explained": 3,
+    "production": 3,
     "plugins": 4,
     "plugin_template": 4,
     "store": 4,

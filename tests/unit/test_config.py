@@ -18,7 +18,6 @@ from deskbell.config import (
     Auth,
     Bus,
     ConfigError,
-    Explained,
     LadderStep,
     Loaded,
     Plugin,
@@ -29,13 +28,12 @@ from deskbell.config import (
     Support,
     TenantSeed,
     UserSeed,
-    check_production,
-    development_secret,
-    explain,
     find_file,
     load,
 )
+from deskbell.explained import Explained, explain
 from deskbell.model.policy import Policy
+from deskbell.production import check_production, development_secret
 
 GOOD_SECRET = "k3J9-vQx7_Lm2Zp8RtY5wBn4HdGf6CsAaEoUi1Xq0TzKjWv"
 
