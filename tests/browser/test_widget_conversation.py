@@ -295,6 +295,37 @@ async def test_a_message_is_there_once_in_every_picture_from_the_key_press_on(de
         assert await talk.texts() == ["One", "Hello.", "Is it there?", "Hello."]
 
 
+async def test_the_end_stays_in_sight_while_one_writes_much(desk: Desk, talks: Any) -> None:
+    desk.bot.answers("A long answer. " * 60)
+    async with talks() as (talk, _):
+        await talk.says("One")
+        await expect(talk.message("A long answer.")).to_be_visible()
+        await talk.field.fill("\n".join("many lines"))
+
+        async def at_end() -> bool:
+            return bool(await talk.log.evaluate("log => log.scrollHeight - log.scrollTop - log.clientHeight < 2"))
+
+        for _ in range(3):
+            await talk.field.press("End")
+            await talk.field.press_sequentially("more ")
+            await desk.until(at_end)
+        await expect(talk.button("Go to the latest message")).to_have_count(0)
+
+
+async def test_how_it_went_is_asked_where_one_looks(desk: Desk, talks: Any) -> None:
+    desk.bot.answers("A long answer. " * 30)
+    async with talks() as (talk, _):
+        for text in ("One", "Two"):
+            await talk.says(text)
+            await expect(talk.message(text)).to_contain_text("Seen")
+        await talk.button("Menu").click()
+        await talk.button("End chat").click()
+        await talk.button("End chat").click()
+        await expect(talk.panel.get_by_role("radiogroup", name="How did it go?")).to_be_in_viewport(ratio=1)
+        await talk.panel.locator(".face").last.click()
+        await expect(talk.button("Send rating")).to_be_in_viewport(ratio=1)
+
+
 async def test_the_enter_of_an_input_method_sends_nothing(desk: Desk, talks: Any, composes: Any) -> None:
     desk.bot.answers("Hello.")
     async with talks() as (talk, _):

@@ -90,6 +90,7 @@ export class Virtual<Row> extends Component<VirtualProps<Row>> implements Virtua
   // The first rows seen, and how far they are scrolled. The first that is still there is held in place.
   #anchors: Held[] = [];
   #top = 0; // where the list was scrolled to when last looked at
+  #most = 0; // how far it could be scrolled then
   #settling = 0;
 
   get element(): HTMLElement | null {
@@ -198,9 +199,12 @@ export class Virtual<Row> extends Component<VirtualProps<Row>> implements Virtua
     const box = this.element;
     if (!box) return;
     const { scrollTop, clientHeight, scrollHeight } = box;
-    const up = scrollTop < this.#top;
+    const most = scrollHeight - clientHeight;
+    // Where it has less or more to scroll than before, the browser may have moved it, and not whoever reads.
+    const up = scrollTop < this.#top && most === this.#most;
     this.#top = scrollTop;
-    const toEnd = scrollHeight - scrollTop - clientHeight;
+    this.#most = most;
+    const toEnd = most - scrollTop;
     if (this.props.follow === false) this.atEnd.value = false;
     else if (toEnd <= NEAR_END_PX) this.atEnd.value = true;
     else if (up) this.atEnd.value = false;

@@ -31,9 +31,12 @@ export function Composer({ talk }: { talk: Talk }): JSX.Element {
 
   useLayoutEffect(() => {
     const element = field.current;
-    if (!element) return;
+    const form = element?.form;
+    if (!form) return;
+    form.style.minHeight = `${form.offsetHeight}px`; // the log does not move while the field is measured
     element.style.height = "auto";
     element.style.height = `${element.scrollHeight}px`;
+    form.style.minHeight = "";
   }, [text.value]);
   useLayoutEffect(() => {
     if (editing || talk.replyTo.value) field.current?.focus();
