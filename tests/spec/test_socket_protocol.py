@@ -17,7 +17,7 @@ import pytest
 import pytest_asyncio
 
 from deskbell.hub import hub, inboxes
-from deskbell.testing.desk import Desk, Line, Person
+from deskbell.testing.desk import Desk, Line, Person, settings_for
 from deskbell.wire import commands, frames
 
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "protocol.md"
@@ -669,6 +669,29 @@ async def test_server_inbox_comes_without_a_subscription(pair: Pair) -> None:
     assert inbox["mentioned"] is False
     await pair.ana.call("DELETE", f"/rooms/{pair.room}/participants/{pair.tom.id}")
     await pair.t.wait("inbox", after=start, room=pair.room, removed=True)
+
+
+async def test_server_conversations_tells_agents_that_the_bot_has_one_more(desk: Desk) -> None:
+    ana, maya = await desk.agent("Ana"), await desk.visitor("Maya")
+    async with ana.line() as line:
+        start = len(line.frames)
+        await maya.conversation()
+        moved = await line.wait("conversations", after=start)
+    as_documented(moved)
+    assert moved["bot"] >= 1
+
+
+async def test_server_held_tells_the_sender_what_was_decided(empty_sqlite_url: str) -> None:
+    words = {"moderation_words": {"settings": {"hold": ["guillotine"]}}}
+    async with Desk.open(empty_sqlite_url, settings=settings_for(empty_sqlite_url, plugins=words)) as desk:
+        maya, tom, ana = await desk.member("Maya"), await desk.member("Tom"), await desk.agent("Ana")
+        room = await maya.group(tom)
+        async with maya.line() as line:
+            ack = await line.ask({"type": "send", "room": room, "content": "a guillotine", "client_id": "c-1"})
+            assert (await ana.post(f"/moderation/held/{ack['id']}/reject")).status_code == 200
+            told = await line.wait("held", room=room, id=ack["id"])
+        as_documented(told)
+        assert (told["client_id"], told["status"]) == ("c-1", "rejected")
 
 
 async def test_server_draft_comes_to_the_other_sockets_of_who_writes(pair: Pair) -> None:
