@@ -23,6 +23,7 @@ class Tabs:
     agent: Person
     visitors: dict[str, Person]
     rooms: dict[str, str]
+    troubles: Any
 
     @property
     def bar(self) -> Locator:
@@ -59,11 +60,11 @@ async def tabs(desk: Desk, windows: Callable[..., Any], mine: list[str], others:
     for name in mine:
         assert (await agent.post(f"/rooms/{rooms[name]}/take-over")).status_code == 200
     try:
-        async with windows(desk.address) as (context, _):
+        async with windows(desk.address) as (context, troubles):
             page = await context.new_page()
             await log_in(page, desk, agent, "/inbox/all")
             await expect(page.locator(".row")).to_have_count(len(rooms))
-            yield Tabs(desk, page, agent, visitors, rooms)
+            yield Tabs(desk, page, agent, visitors, rooms, troubles)
     finally:
         for case in (await agent.get("/cases?view=all&limit=100")).json()["items"]:
             await agent.post(f"/cases/{case['id']}/resolve")
@@ -81,6 +82,7 @@ async def test_what_one_works_on_keeps_a_tab_and_what_one_passes_by_takes_one_pl
         await expect(at.names).to_have_text(["Anna", "Boris", "Xenia"])
         await at.tab("Xenia").get_by_role("link").click()
         await at.page.keyboard.press("t")  # accepted: now it is one's own
+        await expect(at.page.locator(".t-head .owner")).to_contain_text("You")
         await at.looks_at("Wim")
         await expect(at.names).to_have_text(["Anna", "Boris", "Xenia", "Wim"])
 
@@ -153,3 +155,25 @@ async def test_tabs_can_be_off(desk: Desk, windows: Callable[..., Any]) -> None:
         await at.page.reload()
         await at.is_at("Boris")
         await expect(at.bar).to_have_count(0)
+
+
+async def test_who_is_elsewhere_is_told_of_what_was_held_back(desk: Desk, windows: Callable[..., Any]) -> None:
+    async with tabs(desk, windows, ["Anna", "Boris"], []) as at:
+        await at.looks_at("Boris", "Anna")
+        field = at.page.locator(".comp textarea")
+        await expect(field).to_be_visible()
+        at.troubles.expected.append("ERR_INTERNET_DISCONNECTED")
+        await at.page.context.set_offline(True)
+        await at.page.evaluate("dispatchEvent(new Event('offline'))")
+        await field.fill("Yes, it is there.")
+        await field.press("Enter")
+        await expect(at.page.locator("[data-waiting=sending]")).to_have_count(1)
+        await at.tab("Boris").get_by_role("link").click()
+        await at.is_at("Boris")
+        await at.says("Anna", "Never mind.")
+        await at.page.context.set_offline(False)
+        told = at.page.get_by_role("status").filter(has_text="Not sent to Anna")
+        await told.get_by_role("button", name="Look").click()
+        await at.is_at("Anna")
+        await expect(at.page.locator(".stale .bub")).to_have_text(["Yes, it is there."])
+        await expect(at.page.get_by_role("alert").filter(has_text="Anna wrote meanwhile")).to_be_visible()

@@ -13,6 +13,8 @@ import { noteWhereOneIs } from "./moving.ts";
 import { preferences } from "./preferences.ts";
 import type { CaseRow } from "./records.ts";
 import { goToRoom, go, place } from "./route.ts";
+import { say } from "./sayings.ts";
+import { outgoingOf } from "./thread/outgoing.ts";
 import { nameOfUser } from "./visitors.ts";
 import { t } from "./words.ts";
 
@@ -30,6 +32,7 @@ export class Notices {
   start(): () => void {
     const desk = this.#desk;
     const stopWaking = wake();
+    outgoingOf(desk.client); // hears of refusals from now on, whichever conversation is opened
     const ends = [
       stopWaking,
       effect(() => {
@@ -45,6 +48,13 @@ export class Notices {
         if (entry?.mentioned && entry.last && entry.last.sender.id !== desk.me.peek().user.id) {
           void this.#tell(`mention/${entry.last.id}`, t("notice.mention", { name: entry.last.sender.name }), room);
         }
+      }),
+      // A refusal is shown where it belongs; who is elsewhere is told, and nothing waits unseen.
+      desk.client.on("notSent", ({ room, error }) => {
+        const row = desk.caseOf(room);
+        if (!row || error.code === "withdrawn" || desk.selected.peek() === room) return;
+        const name = nameOfUser(row.visitor ?? { id: room, name: "" });
+        say(t("notice.unsent", { name }), { bad: true, action: { title: t("notice.look"), run: () => { goToRoom(room); } } });
       }),
       this.#land(),
     ];

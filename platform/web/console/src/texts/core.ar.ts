@@ -291,5 +291,7 @@ export const core: Words = {
 
   "notice.waits": "{name} ينتظر شخصًا",
   "notice.mine": "أُسندت إليك محادثة {name}",
+  "notice.unsent": "لم تُرسل إلى {name}",
+  "notice.look": "اعرض",
   "notice.mention": "{name} أشار إليك",
 };

@@ -273,5 +273,7 @@ export const core = {
 
   "notice.waits": "{name} is waiting for a person",
   "notice.mine": "{name} was given to you",
+  "notice.unsent": "Not sent to {name}",
+  "notice.look": "Look",
   "notice.mention": "{name} mentioned you",
 };
