@@ -230,6 +230,22 @@ async def test_several_are_resolved_at_once_and_what_failed_is_said(desk: Desk, 
         await at.sees("Ben")
 
 
+async def test_only_what_is_of_one_person_can_be_merged(desk: Desk, windows: Windows) -> None:
+    ines = await desk.agent("Ines")
+    await given(desk, ines, "Maya", "Tomas")
+    async with console(desk, windows, ines) as (at, _):
+        await at.log_in()
+        await at.sees("Maya", "Tomas")
+        await at.press("j", "x", "j", "x")
+        bar = at.page.get_by_role("toolbar", name="Selected conversations")
+        await expect(bar).to_contain_text("2 selected")
+        await expect(bar.get_by_role("button", name="Merge")).to_have_count(0)
+        await at.press("Control+k")
+        await at.page.keyboard.type("merge into")
+        await expect(at.page.get_by_role("option", name="Search messages")).to_be_visible()
+        await expect(at.page.get_by_role("option", name="Merge into…")).to_have_count(0)
+
+
 async def test_of_two_who_accept_at_once_one_is_told_who_was_faster(desk: Desk, windows: Windows) -> None:
     ines, tom = await desk.agent("Ines"), await desk.agent("Tom Baker")
     case = await waiting(desk, "Oskar")

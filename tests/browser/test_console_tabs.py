@@ -119,6 +119,8 @@ async def test_one_goes_between_tabs_by_key_and_goes_on_writing(desk: Desk, wind
     async with tabs(desk, windows, ["Anna", "Boris", "Chiara"], []) as at:
         await at.looks_at("Anna", "Boris", "Chiara")
         field = at.page.locator(".comp textarea")
+        await field.press("Escape")
+        await expect(at.page.locator(".row.sel a.to")).to_be_focused()
         await field.fill("One moment")
         await field.press("Alt+j")
         await at.is_at("Anna")

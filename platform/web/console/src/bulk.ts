@@ -35,3 +35,13 @@ export async function doAll(desk: Desk, cases: readonly string[], act: (row: Cas
 export function resolveAll(desk: Desk, cases: readonly string[]): Promise<void> {
   return doAll(desk, cases, desk.act.bare.resolve);
 }
+
+/** Whether they are of one person, so that one of them can take up the others. */
+export function ofOnePerson(rows: readonly CaseRow[]): boolean {
+  return rows.length > 1 && rows.every(({ visitor }) => visitor && visitor.id === rows[0]?.visitor?.id);
+}
+
+/** What a case can be merged into: the others of the same person. */
+export function mergeTargets(desk: Desk, row: CaseRow): CaseRow[] {
+  return [...desk.cases.peek().values()].filter((other) => other.id !== row.id && other.status !== "merged" && ofOnePerson([row, other]));
+}

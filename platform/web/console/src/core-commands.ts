@@ -1,7 +1,7 @@
 /** The commands of the frame, the lists and the cases. Those of the thread are offered by the thread. */
 
 import { bell, bot, check, eye, merge, moon, people, person, queue, retry, search, side, tag, up } from "@deskbell/ui/drawings.ts";
-import { resolveAll } from "./bulk.ts";
+import { mergeTargets, ofOnePerson, resolveAll } from "./bulk.ts";
 import type { Command } from "./commands.ts";
 import type { Desk } from "./desk.ts";
 import { picked, pick, pickNone } from "./list/shown.ts";
@@ -35,6 +35,11 @@ function caseCommands(desk: Desk): Command[] {
     return picked.peek().size ? [...picked.peek()] : row ? [row.id] : [];
   };
   const isOpen = (): boolean => picked.peek().size > 0 || ["waiting", "assigned", "snoozed"].includes(shown()?.status ?? "");
+  const mayMerge = (): boolean => {
+    const row = shown();
+    if (picked.peek().size > 0) return ofOnePerson([...picked.peek()].flatMap((id) => desk.cases.peek().get(id) ?? []));
+    return isOpen() && row !== undefined && mergeTargets(desk, row).length > 0;
+  };
   const botOwned = (): boolean => {
     const room = desk.selected.peek();
     return room !== undefined && (shown() === undefined || shown()?.status === "resolved") && desk.conversations.byRoom.peek().has(room);
@@ -108,7 +113,7 @@ function caseCommands(desk: Desk): Command[] {
     },
     { id: "case.labels", title: "command.labels", group: "case", keys: ["L"], icon: tag, when: isOpen, run: ask("labels") },
     { id: "case.priority", title: "command.priority", group: "case", keys: ["!"], icon: up, when: () => isOpen() && picked.peek().size === 0, run: ask("priority") },
-    { id: "case.merge", title: "command.merge", group: "case", icon: merge, when: isOpen, run: ask("merge") },
+    { id: "case.merge", title: "command.merge", group: "case", icon: merge, when: mayMerge, run: ask("merge") },
   ];
 }
 

@@ -114,14 +114,14 @@ export function Composer({ talk }: { talk: Talk }): JSX.Element {
       event.preventDefault();
       void send();
     } else if (event.key === "Escape" && !isComposing(event)) {
-      event.preventDefault();
-      event.stopPropagation();
       if (guarded) setGuarded(undefined);
       else if (talk.replyTo.value) talk.replyTo.value = undefined;
       else {
-        field.current?.blur();
         setOpen(false);
+        return; // the frame leads back to the list
       }
+      event.preventDefault();
+      event.stopPropagation();
     }
   };
 
@@ -153,7 +153,7 @@ export function Composer({ talk }: { talk: Talk }): JSX.Element {
           <textarea
             ref={field}
             rows={note ? 2 : 3}
-            dir="auto"
+            dir={text ? "auto" : undefined /* what is empty reads as the page does */}
             aria-label={t(note ? "thread.note.field" : "thread.reply.field")}
             placeholder={t(note ? "thread.note.placeholder" : "thread.reply.placeholder", { name: visitor })}
             value={text}

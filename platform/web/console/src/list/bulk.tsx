@@ -3,7 +3,7 @@
 import { check, merge, moon, person, tag, x } from "@deskbell/ui/drawings.ts";
 import { Icon } from "@deskbell/ui/icon.tsx";
 import type { JSX } from "preact";
-import { bulk, resolveAll } from "../bulk.ts";
+import { bulk, ofOnePerson, resolveAll } from "../bulk.ts";
 import { show } from "../overlays.ts";
 import { useDesk } from "../use-desk.ts";
 import { t } from "../words.ts";
@@ -27,7 +27,7 @@ export function Bulk(): JSX.Element {
       <button type="button" class="btn sm" onClick={() => { show({ kind: "snooze", cases }); }}>
         <Icon of={moon} size={16} /> {t("bulk.snooze")}
       </button>
-      {cases.length > 1 && (
+      {ofOnePerson(cases.flatMap((id) => desk.cases.value.get(id) ?? [])) && (
         <button type="button" class="btn sm" onClick={() => { show({ kind: "menu", page: "merge", cases }); }}>
           <Icon of={merge} size={16} /> {t("bulk.merge")}
         </button>

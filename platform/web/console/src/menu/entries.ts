@@ -2,7 +2,7 @@
 
 import { box, bot, chat, check, people, person, search, tag, up } from "@deskbell/ui/drawings.ts";
 import { plain } from "@deskbell/ui/markup.ts";
-import { doAll } from "../bulk.ts";
+import { doAll, mergeTargets } from "../bulk.ts";
 import { commands, type Group, possible } from "../commands.ts";
 import type { Desk } from "../desk.ts";
 import { channelGlyph, nameOf } from "../list/row.tsx";
@@ -146,7 +146,7 @@ function answers(desk: Desk, page: Page, cases: readonly CaseRow[], then: (to: {
         run: () => { if (one) void desk.act.priority(one, priority); },
       }));
     case "merge":
-      return (cases.length > 1 ? cases : [...desk.cases.peek().values()].filter((row) => row.id !== one?.id && row.status !== "merged" && row.visitor?.id === one?.visitor?.id)).map((into): Draft => ({
+      return (cases.length > 1 ? cases : one ? mergeTargets(desk, one) : []).map((into): Draft => ({
         id: into.id, title: nameOf(rowOf(into)), ...(into.last && { small: plain(into.last.text) }), group: "menu.cases", icon: chat,
         run: () => void doAll(desk, ids.filter((id) => id !== into.id), (row) => desk.act.bare.merge(row, into.id)),
       }));

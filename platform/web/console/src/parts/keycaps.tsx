@@ -24,11 +24,11 @@ export function keyLine(command: string): string | undefined {
 export function Caps({ keys }: { keys: string }): JSX.Element {
   const parts = caps(keys);
   return (
-    <span class="keys" dir="ltr">
+    <span class="keys">
       {parts.map((part, at) => (
         <>
           {at > 0 && <span class="faint"> {t("keys.then")} </span>}
-          <kbd>{part}</kbd>
+          <kbd dir="ltr">{part}</kbd>
         </>
       ))}
     </span>

@@ -45,7 +45,7 @@ function Item({ item, close }: { item: MenuItem; close: () => void }): JSX.Eleme
     >
       {item.icon && <Icon of={item.icon} size={16} />}
       <span>{item.title}</span>
-      {item.keys && <kbd>{item.keys}</kbd>}
+      {item.keys && <kbd dir="ltr">{item.keys}</kbd>}
     </button>
   );
 }

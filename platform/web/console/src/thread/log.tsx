@@ -59,7 +59,7 @@ export function Log({ talk }: { talk: Talk }): JSX.Element {
           if (conversation.more.peek().before && conversation.loading.peek() === undefined) void conversation.before().catch(() => undefined);
         }}
         label={t("thread.log", { name })}
-        before={<p class="ev top">{more.before ? t("thread.loading") : rows.length > 0 ? t("thread.beginning") : ""}</p>}
+        before={<p class="ev first">{more.before ? t("thread.loading") : rows.length > 0 ? t("thread.beginning") : ""}</p>}
         after={more.after ? <p class="ev more-after">{t("thread.loading")}</p> : <Typing talk={talk} />}
       />
       {list && <ToEnd talk={talk} list={list} reading={reading} />}

@@ -47,8 +47,8 @@ export function StaleRow({ all, talk }: { all: readonly Waiting[]; talk: Talk })
           <span class="why" dir="auto">{t("thread.stale", { name, n })}</span>
           <span class="acts">
             {talk.mayReply.value && <button type="button" class="btn sm ink" onClick={send}>{t("thread.stale.send", { n })}</button>}
-            <button type="button" class="btn sm" onClick={() => { edit(all); }}>{t("thread.edit")}</button>
-            <button type="button" class="btn sm" onClick={() => { drop(all); }}>{t("thread.discard")}</button>
+            <button type="button" class="btn sm" onClick={() => { edit(all); }}>{t("thread.stale.edit", { n })}</button>
+            <button type="button" class="btn sm" onClick={() => { drop(all); }}>{t("thread.stale.drop", { n })}</button>
           </span>
         </div>
       </div>
