@@ -12,9 +12,10 @@ import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, wri
 import { basename, dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { brotliCompressSync, gzipSync } from "node:zlib";
-import { build, type InlineConfig, type Plugin, type Rolldown } from "vite";
+import { build, type InlineConfig, type Rolldown } from "vite";
 import { apart } from "./apart.ts";
 import { loader } from "./loader.ts";
+import { parts } from "./parts.ts";
 import { report, weigh } from "./sizes.ts";
 import { withoutUnused, withShortNames } from "./tokens.ts";
 
@@ -26,16 +27,6 @@ async function built(config: InlineConfig): Promise<Rolldown.OutputChunk[]> {
   const made = await build({ ...config, build: { ...config.build, outDir: fresh, emptyOutDir: false } });
   return (made as Rolldown.RolldownOutput).output.filter((part) => part.type === "chunk");
 }
-
-/**
- * Parts of the widget bring their styles with them: nothing is to be loaded beside them, and the code that would do so
- * need not travel.
- */
-const nothingBeside: Plugin = {
-  name: "nothing-beside",
-  enforce: "pre",
-  load: (id) => (id.includes("vite/preload-helper") ? "export const __vitePreload = (load) => load();" : undefined),
-};
 
 /** What the widget has of its own in the place of Preact: the few of its functions that it uses, at a third of the size. */
 const alias = [
@@ -51,7 +42,8 @@ const modules = { assetsDir: "assets", target: "es2022" } as const;
 async function page(part: string): Promise<Rolldown.OutputChunk[]> {
   const input = join(WEB, part, "index.html");
   const build = { ...modules, modulePreload: { polyfill: false }, rolldownOptions: { input } };
-  const chunks = await built({ ...common, root: join(WEB, part), base: "/", build });
+  const define = { STYLES_BESIDE: "true" };
+  const chunks = await built({ ...common, root: join(WEB, part), base: "/", build, define, plugins: [parts(WEB)] });
   renameSync(join(fresh, "index.html"), join(fresh, `${part}.html`));
   return chunks;
 }
@@ -71,12 +63,13 @@ const chat = await built({
   ...common,
   root: join(WEB, "widget"),
   plugins: [
-    nothingBeside,
+    parts(WEB),
     apart(join(WEB, "ui/src/drawings.ts")),
     withoutUnused(join(WEB, "ui/src/tokens.css"), styled),
     withShortNames(styled, [join(WEB, "widget/src/launcher.css")]),
   ],
   resolve: { alias },
+  define: { STYLES_BESIDE: "false" },
   // The widget's assets lie where its script came from, which is another place than the page they are used on.
   base: "./",
   build: {

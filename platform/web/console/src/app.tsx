@@ -1,5 +1,6 @@
 /** Who is here decides what is drawn: the login, or the frame around a desk. */
 
+import { again } from "@deskbell/ui/lazy.tsx";
 import { effect, signal } from "@preact/signals";
 import type { JSX } from "preact";
 import { useEffect } from "preact/hooks";
@@ -42,6 +43,7 @@ export function App(): JSX.Element {
 function begin(session: Session): void {
   const desk = new Desk(session.client, session.me);
   const unkeep = keepPreferences(session.me.user.id);
+  const back = session.client.on("live", again);
   const ended = session.client.on("closed", ({ error }) => {
     if (error) leave(true);
   });
@@ -49,6 +51,7 @@ function begin(session: Session): void {
     session,
     desk,
     end: () => {
+      back();
       ended();
       unkeep();
       desk.stop();

@@ -1,52 +1,44 @@
-/**
- * Screens that are fetched when they are first shown. A page that is older than the server may ask for a file that is
- * gone: it is then loaded afresh, once.
- */
+/** Screens that are fetched when they are first shown, and what stands in their place until then. */
 
-import type { ComponentType, JSX } from "preact";
+import type { FunctionComponent, JSX } from "preact";
 import { useEffect, useState } from "preact/hooks";
+import { again, atOnce, lazy as part } from "@deskbell/ui/lazy.tsx";
 import { t } from "./words.ts";
 
 const RELOADED = "deskbell/console/reloaded";
 const QUIET_MS = 200;
 
-/** Load the page afresh; at most once in a minute, so that a broken build is no loop. False: it was done just now. */
-export function reloadOnce(): boolean {
+/**
+ * Load the page afresh, since the server has another build by now; at most once in a minute, so that a broken build is
+ * no loop.
+ */
+export function reloadOnce(): void {
   const last = Number(sessionStorage.getItem(RELOADED) ?? 0);
-  if (Date.now() - last < 60_000) return false;
+  if (Date.now() - last < 60_000) return;
   sessionStorage.setItem(RELOADED, String(Date.now()));
   location.reload();
-  return true;
 }
 
-export function lazy<Props extends object>(load: () => Promise<ComponentType<Props>>): (props: Props) => JSX.Element | null {
-  let found: ComponentType<Props> | undefined;
-  return function Lazy(props: Props) {
-    const [, drawn] = useState(0);
-    const [state, setState] = useState<"quiet" | "loading" | "failed">("quiet");
-    useEffect(() => {
-      if (found) return;
-      const timer = setTimeout(() => {
-        setState("loading");
-      }, QUIET_MS);
-      load().then(
-        (component) => {
-          found = component;
-          clearTimeout(timer);
-          drawn(1);
-        },
-        () => {
-          clearTimeout(timer);
-          if (!reloadOnce()) setState("failed");
-        },
-      );
-      return () => {
-        clearTimeout(timer);
-      };
-    }, []);
-    const Found = found;
-    if (Found) return <Found {...props} />;
-    if (state === "failed") return <p class="trouble">{t("app.chunk")}</p>;
-    return state === "loading" ? <div class="loading" role="status" aria-label={t("app.loading")} /> : null;
-  };
+export function lazy<Props extends object>(load: () => Promise<FunctionComponent<Props>>): FunctionComponent<Props> {
+  return part(load, atOnce, Meanwhile);
+}
+
+function Meanwhile({ failed }: { failed: boolean }): JSX.Element | null {
+  const [quiet, setQuiet] = useState(true);
+  useEffect(() => {
+    const timer = setTimeout(() => {
+      setQuiet(false);
+    }, QUIET_MS);
+    return () => {
+      clearTimeout(timer);
+    };
+  }, []);
+  if (failed) {
+    return (
+      <p class="trouble" role="alert">
+        {t("app.chunk")} <button type="button" class="btn" onClick={again}>{t("app.again")}</button>
+      </p>
+    );
+  }
+  return quiet ? null : <div class="loading" role="status" aria-label={t("app.loading")} />;
 }

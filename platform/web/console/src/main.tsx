@@ -2,16 +2,13 @@
 
 import "@deskbell/ui/tokens.css";
 import "./base.css";
+import { whenGone } from "@deskbell/ui/bring.ts";
 import { render } from "preact";
 import { App } from "./app.tsx";
 import { reloadOnce } from "./lazy.tsx";
 import { followHistory } from "./route.ts";
 
-// A file of an older build is gone from the server.
-addEventListener("vite:preloadError", (event) => {
-  if (reloadOnce()) event.preventDefault();
-});
-
+whenGone(reloadOnce);
 followHistory();
 const root = document.getElementById("console");
 if (root) render(<App />, root);

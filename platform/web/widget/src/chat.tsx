@@ -1,6 +1,8 @@
 /** The chat: what the loader fetches when somebody shows intent. */
 
 import { render } from "preact";
+import { effect } from "@preact/signals";
+import { whenGone } from "@deskbell/ui/bring.ts";
 import tokens from "@deskbell/ui/tokens.css?inline";
 import type { Chat, Frame } from "./frame.ts";
 import { Panel } from "./panel.tsx";
@@ -25,5 +27,14 @@ export function start(frame: Frame): Chat {
   }
   const widget = new Widget(frame);
   render(<Panel widget={widget} />, place);
-  return widget;
+  whenGone(frame.renew);
+  return Object.assign(widget, {
+    leave: async () => {
+      // Whoever is just beginning goes on in the next chat.
+      await new Promise<void>((go) => effect(() => { if (!widget.busy.value) go(); }));
+      render(null, place);
+      place.remove();
+      widget.session.value.close();
+    },
+  });
 }

@@ -4,15 +4,16 @@ import type { JSX } from "preact";
 import { Composer } from "./composer.tsx";
 import { conversationStyles } from "./conversation.styles.ts";
 import { NewChat } from "./later.tsx";
-import type { Session } from "./session.ts";
 import { adopt } from "./sheets.ts";
 import { talkOf } from "./talk.ts";
 import { Thread } from "./thread.tsx";
+import type { Widget } from "./widget.ts";
 import { words } from "./words.ts";
 
 for (const css of conversationStyles) adopt(css);
 
-export function Conversation({ session }: { session: Session }): JSX.Element {
+export function Conversation({ widget }: { widget: Widget }): JSX.Element {
+  const session = widget.session.value;
   const talk = talkOf(session);
   return (
     <section class="conversation" aria-label={words.t("conversation")}>

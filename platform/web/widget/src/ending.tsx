@@ -5,7 +5,7 @@ import { useSignal } from "@preact/signals";
 import { chat, get } from "@deskbell/ui/drawings.ts";
 import { endOf } from "@deskbell/ui/ending.ts";
 import { Icon } from "@deskbell/ui/icon.tsx";
-import { lazy } from "./lazy.tsx";
+import { lazy } from "@deskbell/ui/lazy.tsx";
 import type { RatingProps } from "./rating.tsx";
 import type { Session } from "./session.ts";
 

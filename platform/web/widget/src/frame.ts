@@ -21,11 +21,15 @@ export interface Frame {
   locale: string | undefined;
   /** What the desk tells of the site, asked again when it is older than a minute; undefined: it does not say. */
   site(): Promise<unknown>;
+  /** The desk has another build by now: put its chat in the place of this one. */
+  renew: () => void;
   emit<Name extends keyof HostEvents>(name: Name, event: HostEvents[Name]): void;
 }
 
 export interface Chat {
   perform(call: Call): void;
+  /** Be gone from the page, and leave what is kept to the next chat. */
+  leave: () => Promise<void>;
 }
 
 /** What the chat's file exports. */

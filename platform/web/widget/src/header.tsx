@@ -5,9 +5,10 @@ import { useSignal } from "@preact/signals";
 import { bell, left, more, x } from "@deskbell/ui/drawings.ts";
 import { endOf } from "@deskbell/ui/ending.ts";
 import { Icon } from "@deskbell/ui/icon.tsx";
+import { atOnce, lazy } from "@deskbell/ui/lazy.tsx";
 import { Face } from "./face.tsx";
-import { lazy } from "./lazy.tsx";
 import type { MenuProps } from "./menu.tsx";
+import { Missing } from "./missing.tsx";
 import { backOf, placeOf, timeOf, waitOf } from "./when.ts";
 import type { Widget } from "./widget.ts";
 
@@ -15,7 +16,7 @@ const Menu = lazy<MenuProps>(async ({ widget }) => {
   const { Menu: made, teach } = await import("./menu.tsx");
   await teach(widget.texts);
   return made;
-});
+}, atOnce, Missing);
 
 export function Header({ widget }: { widget: Widget }): JSX.Element {
   const { texts, screen } = widget;
@@ -122,7 +123,7 @@ function GetPerson({ widget }: { widget: Widget }): JSX.Element | null {
     try {
       await session.askForPerson();
     } catch {
-      session.trouble.value = texts.t("noPersonNow");
+      session.trouble.value = texts.t("didNotWork");
     } finally {
       busy.value = false;
     }

@@ -4,7 +4,7 @@
  */
 
 import type { FunctionComponent } from "preact";
-import { atOnce, idle, lazy, type Moment } from "./lazy.tsx";
+import { atOnce, idle, lazy, type Moment } from "@deskbell/ui/lazy.tsx";
 import type { Session } from "./session.ts";
 
 type Extras = typeof import("./extras.ts");

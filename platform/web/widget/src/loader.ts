@@ -28,6 +28,8 @@ const ELEMENT = "deskbell-widget";
 /** The desk knows no such site, or this page is none of its pages; it does not tell which. */
 const REFUSED = Symbol();
 const SITE_FRESH_MS = 60_000;
+/** Two builds behind one address, as while a desk is brought up to date, are no reason to go to and fro. */
+const RENEWED_MS = 60_000;
 
 function load(own: HTMLScriptElement): void {
   const { site: siteKey, locale, theme, side, open } = own.dataset;
@@ -41,6 +43,9 @@ function load(own: HTMLScriptElement): void {
   let frame: Frame | undefined;
   let chat: Promise<Chat> | undefined;
   const early: Call[] = [];
+  /** What the page has said that holds for whatever chat there is. */
+  const said = new Map<string, Call>();
+  let renewed = -RENEWED_MS;
 
   const language = (): ReturnType<typeof languageFor> =>
     languageFor([keep.get("language"), lastLocale(early), locale, ...pageWishes()], languages);
@@ -53,8 +58,10 @@ function load(own: HTMLScriptElement): void {
     chat ??= (async () => {
       const { href } = new URL(CHAT_FILE, own.src);
       // A module that failed to load is remembered as failed as long as the page lives, so it is asked for first.
-      if (!(await fetch(href, { credentials: "omit" })).ok) throw new Error("the chat did not come");
-      const file = (await import(/* @vite-ignore */ href)) as ChatFile;
+      const answer = await fetch(href, { credentials: "omit", cache: renewed > 0 ? "reload" : "default" });
+      if (!answer.ok) throw new Error("the chat did not come");
+      // The desk may have sent on to a newer one, whose parts know it by its own address.
+      const file = (await import(/* @vite-ignore */ answer.url)) as ChatFile;
       const started = file.start(at);
       for (const call of early.splice(0)) started.perform(call);
       return started;
@@ -66,7 +73,20 @@ function load(own: HTMLScriptElement): void {
     return chat;
   };
 
+  const renew = (): void => {
+    const old = chat;
+    if (!old || performance.now() - renewed < RENEWED_MS) return;
+    renewed = performance.now();
+    chat = undefined;
+    early.push(...said.values());
+    if (session.get("open") !== undefined) early.push(["open", "quietly"]);
+    old.then((here) => here.leave()).then(fetched).catch(() => undefined);
+  };
+
   const perform = (call: Call): void => {
+    if (call[0] === "reset") said.clear();
+    else if (call[0] === "setAttributes") said.set(call[0], [call[0], { ...said.get(call[0])?.[1] as Record<string, string> | undefined, ...call[1] }]);
+    else if (call[0] === "identify" || call[0] === "setLocale") said.set(call[0], call);
     if (call[0] === "setTheme") frame?.dress.host(call[1]);
     if (call[0] === "setLocale" && frame && !chat) frame.launcher.label(launcherWords(language()).open);
     if (!chat) early.push(call);
@@ -107,7 +127,7 @@ function load(own: HTMLScriptElement): void {
     const launcher = new Launcher(wrapper);
     launcher.words(info.launcher.label);
     launcher.label(launcherWords(language()).open);
-    frame = { desk, siteKey, root, wrapper, launcher, dress, keep, kit, locale, site, emit: (name, event) => { host.emit(name, event); } };
+    frame = { desk, siteKey, root, wrapper, launcher, dress, keep, kit, locale, site, renew, emit: (name, event) => { host.emit(name, event); } };
     const lastTheme = early.findLast((call) => call[0] === "setTheme");
     if (lastTheme) dress.host(lastTheme[1]);
     const intent = (): void => {

@@ -6,16 +6,18 @@
 import type { FunctionComponent, JSX } from "preact";
 import { useLayoutEffect, useRef } from "preact/hooks";
 import { isComposing } from "@deskbell/ui/composing.ts";
+import { atOnce, fetched, lazy } from "@deskbell/ui/lazy.tsx";
 import { allowed } from "./bell.ts";
 import { Header } from "./header.tsx";
 import { Home } from "./home.tsx";
-import { lazy } from "./lazy.tsx";
-import type { Session } from "./session.ts";
+import { Missing } from "./missing.tsx";
 import { Strip } from "./strip.tsx";
 import type { Widget } from "./widget.ts";
 
-const fetchConversation = async (): Promise<FunctionComponent<{ session: Session }>> => (await import("./conversation.tsx")).Conversation;
-const Conversation = lazy(fetchConversation);
+const fetchConversation = async (): Promise<FunctionComponent<Own>> => (await import("./conversation.tsx")).Conversation;
+const Conversation = lazy(fetchConversation, atOnce, Missing);
+/** Whoever reaches for something in the panel is about to talk. */
+const reach = fetched(fetchConversation);
 
 interface Own {
   widget: Widget;
@@ -26,8 +28,8 @@ const forms = async ({ widget }: Own): Promise<typeof import("./forms.tsx")> => 
   await made.teach(widget.texts);
   return made;
 };
-const Prechat = lazy<Own>(async (own) => (await forms(own)).Prechat);
-const Offline = lazy<Own>(async (own) => (await forms(own)).Offline);
+const Prechat = lazy<Own>(async (own) => (await forms(own)).Prechat, atOnce, Missing);
+const Offline = lazy<Own>(async (own) => (await forms(own)).Offline, atOnce, Missing);
 
 const SMALL = "(max-width: 479.98px)";
 
@@ -39,10 +41,6 @@ function Opened({ widget }: { widget: Widget }): JSX.Element {
   const { texts, site, screen } = widget;
   const panel = useRef<HTMLDivElement>(null);
   useFocus(panel, widget);
-  // Whoever reaches for something in it is about to talk.
-  const reach = (): void => {
-    fetchConversation().catch(() => undefined);
-  };
   const keys = (event: KeyboardEvent): void => {
     allowed();
     reach();
@@ -75,7 +73,7 @@ function Inner({ widget }: { widget: Widget }): JSX.Element {
       <p class="error banner" role="alert">{session.trouble.value}</p>
       {widget.screen.value === "prechat" && <Prechat widget={widget} />}
       {widget.screen.value === "offline" && <Offline widget={widget} />}
-      {widget.screen.value === "conversation" && <Conversation session={session} />}
+      {widget.screen.value === "conversation" && <Conversation widget={widget} />}
     </>
   );
 }

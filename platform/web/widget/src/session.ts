@@ -9,6 +9,7 @@
 
 import { batch, computed, effect, type ReadonlySignal, type Signal, signal } from "@preact/signals";
 import { Client, type Events, type OwnCaseFrame, ownSurroundings, type Participant, type PublicUser, type RoomState, type RoomView } from "@deskbell/client";
+import { again } from "@deskbell/ui/lazy.tsx";
 import type { Texts } from "@deskbell/ui/texts.ts";
 import type { Keep } from "./keep.ts";
 import { ownerOf, type OwnerKind } from "./owner.ts";
@@ -227,12 +228,13 @@ export class Session {
         this.beat.value++;
       });
     }
-    on("live", ({ user, limits, again }) => {
+    on("live", ({ user, limits, again: back }) => {
+      again();
       this.me.value = user;
       this.maxBytes.value = limits.text_bytes;
       this.online.value = "live";
       const room = this.room.peek();
-      if (again && room !== undefined) void this.#askCase(room);
+      if (back && room !== undefined) void this.#askCase(room);
     });
     on("reconnecting", () => {
       this.online.value = navigator.onLine ? "reconnecting" : "offline";

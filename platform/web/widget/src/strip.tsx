@@ -1,7 +1,7 @@
 /** How the connection stands, when it does not stand: one line that pushes the content and never covers it. */
 
 import type { JSX } from "preact";
-import { idle, lazy } from "./lazy.tsx";
+import { idle, lazy } from "@deskbell/ui/lazy.tsx";
 import type { Widget } from "./widget.ts";
 
 /** Fetched while the connection stands: it could not be fetched without one. */

@@ -2,12 +2,12 @@
 
 import type { JSX } from "preact";
 import { useCallback } from "preact/hooks";
+import { fetched } from "@deskbell/ui/lazy.tsx";
 import { day } from "@deskbell/ui/times.ts";
 import type { EventsRow, Row } from "@deskbell/ui/timeline.ts";
 import { Virtual, type VirtualList, WHOLE } from "@deskbell/ui/virtual.tsx";
 import { eventLine } from "./events.ts";
 import { Choices, Ending, Streaming, ToLatest, Typing, Waiting } from "./later.tsx";
-import { fetched } from "./lazy.tsx";
 import { MessageRow } from "./message.tsx";
 import type { Session } from "./session.ts";
 import type { Talk } from "./talk.ts";

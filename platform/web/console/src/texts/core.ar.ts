@@ -24,7 +24,8 @@ export const core: Words = {
   "app.loading": "جارٍ التحميل",
   "app.close": "إغلاق",
   "app.cancel": "إلغاء",
-  "app.chunk": "تعذّر تحميل هذا الجزء. أعد تحميل الصفحة.",
+  "app.chunk": "تعذّر تحميل هذا الجزء.",
+  "app.again": "حاول مجددًا",
 
   "login.title": "تسجيل الدخول",
   "login.email": "البريد الإلكتروني",

@@ -5,7 +5,8 @@ export const core = {
   "app.loading": "Loading",
   "app.close": "Close",
   "app.cancel": "Cancel",
-  "app.chunk": "This part could not be loaded. Load the page again.",
+  "app.chunk": "This part could not be loaded.",
+  "app.again": "Try again",
 
   "login.title": "Log in",
   "login.email": "E-mail address",

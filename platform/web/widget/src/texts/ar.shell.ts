@@ -22,7 +22,7 @@ export const shell: Catalog = {
   waitRange: "حوالي {low}–{high} دقائق",
   waitMinutes: { one: "حوالي دقيقة", two: "حوالي دقيقتين", few: "حوالي {n} دقائق", many: "حوالي {n} دقيقة", other: "حوالي {n} دقيقة" },
   closedAt: "أُغلقت المحادثة الساعة {time}",
-  noPersonNow: "لم ينجح ذلك. حاول مرة أخرى",
+  didNotWork: "لم ينجح ذلك. حاول مرة أخرى",
 
   connecting: "جارٍ الاتصال",
 

@@ -20,7 +20,7 @@ export const shell = {
   waitRange: "about {low}–{high} min",
   waitMinutes: { one: "about {n} minute", other: "about {n} minutes" },
   closedAt: "Chat closed at {time}",
-  noPersonNow: "That did not work. Try again",
+  didNotWork: "That did not work. Try again",
 
   connecting: "Connecting",
 
