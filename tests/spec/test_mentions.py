@@ -64,6 +64,22 @@ async def test_an_agent_finds_where_they_were_called_also_in_private_notes(desk:
         assert answer.status_code in (413, 422), answer.text
 
 
+async def test_who_is_named_in_a_note_hears_of_it_wherever_they_are(desk: Desk) -> None:
+    """By whichever door it was written; with nothing of what it says, and nobody else."""
+    ana, ben, cleo = await desk.agent("Ana"), await desk.agent("Ben"), await desk.agent("Cleo")
+    maya, room, _ = await in_a_case(desk, ana)
+    backstage = (await ana.get(f"/rooms/{room}/backstage")).json()["id"]
+    async with ben.line() as b, cleo.line() as c, maya.line() as m, ana.line() as a:
+        note = await ana.post(f"/rooms/{room}/notes", {"text": "@Ben secret", "mentions": [ben.id, ana.id]})
+        said = await a.says(backstage, "@Ben another secret", mentions=[ben.id])
+        for message in (note.json()["id"], said["id"]):
+            heard = await b.find(lambda f, message=message: f["type"] == "mention" and f["message"] == message)
+            assert heard == {"type": "mention", "room": room, "message": message}
+        for line in (a, c, m):
+            await line.ask({"type": "ping"})
+            assert "mention" not in [frame["type"] for frame in line.frames]
+
+
 async def test_a_mention_goes_with_its_message_and_with_the_room(desk: Desk) -> None:
     """Deleted, edited to name another, left, banned: the list shows nothing of it."""
     tom, ben, ana = await desk.member("Tom"), await desk.agent("Ben"), await desk.agent("Ana")

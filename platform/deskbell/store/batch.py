@@ -31,7 +31,7 @@ from deskbell.store import database, messages, traces
 from deskbell.store.change import INSERT_MESSAGE, message_row
 from deskbell.store.posting import Ground, NewMessage, Outcome, Posted
 from deskbell.wire import frames
-from deskbell.wire.events import Event, bot_rooms_moved, wrote
+from deskbell.wire.events import Event, bot_rooms_moved, named, wrote
 
 SYSTEM_KINDS = ("system",)
 
@@ -233,6 +233,8 @@ class BatchWriter:
                 what="created",
             )
         )
+        if room.backstage_of is not None:
+            self.written.events += named(command.tenant, room.backstage_of, message)
         room.spoken = room.spoken or counts
         if counts and room.owner_kind:
             self._in_support_room(command, room, message)

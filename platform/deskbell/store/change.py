@@ -24,7 +24,7 @@ from deskbell.model.records import Case, Channel, Membership, Message, PublicUse
 from deskbell.store import audit, case_entries, cases, messages, rows
 from deskbell.store.database import Transaction
 from deskbell.wire import frames
-from deskbell.wire.events import Event, bot_rooms_moved, wrote
+from deskbell.wire.events import Event, bot_rooms_moved, named, wrote
 
 INSERT_MESSAGE = {
     "tenant_id": "uuid",
@@ -343,6 +343,8 @@ class Change:
         if kind != "system":
             self._active.add(room_id)
         self._announce_message(message, "created", counts=kind != "system")
+        if (conversation := self.rooms[room_id].backstage_of) is not None:
+            self._events += named(self.tenant, conversation, message)
         if "message" in self._observed:
             await self.leave_work("observe", room_id, {"hook": "message", "what": "created", "id": message.id})
         return message

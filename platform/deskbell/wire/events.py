@@ -7,6 +7,7 @@ from typing import Literal
 import msgspec
 
 from deskbell.ids import RoomId, TenantId
+from deskbell.model.records import Message
 from deskbell.wire import frames
 
 Topic = Literal["room", "user", "staff"]
@@ -53,6 +54,16 @@ def wrote(tenant: TenantId, room: RoomId) -> Event:
     What agents are then told of its case each hub looks up, where agents listen; so it costs the sender nothing.
     """
     return Event(tenant, "staff", "", "wrote", 0, _encoder.encode(Wrote(room)))
+
+
+def named(tenant: TenantId, conversation: RoomId, message: Message) -> list[Event]:
+    """To those a note names: they need not be backstage, so nothing else would tell them."""
+    frame = frames.encode(frames.MentionFrame(room=conversation, message=message.id))
+    return [
+        Event(tenant, "user", user, "mention", 0, frame)
+        for user in dict.fromkeys(message.mentions)
+        if user != message.sender.id
+    ]
 
 
 def bot_rooms_moved(tenant: TenantId) -> Event:

@@ -215,6 +215,13 @@ class DraftFrame(Frame, frozen=True, tag="draft"):
     draft: SavedDraft | None
 
 
+class MentionFrame(Frame, frozen=True, tag="mention"):
+    """For agents: somebody named them in a private note of a conversation. What it says is asked for."""
+
+    room: RoomId
+    message: MessageId
+
+
 class Inbox(Frame, frozen=True, tag="inbox", omit_defaults=True):
     room: RoomId
     seq: int
@@ -257,8 +264,7 @@ class Pong(Reply, frozen=True, tag="pong"):
 FRAMES: tuple[type[Frame], ...] = (
     Welcome, Subscribed, Changes, MessageFrame, ParticipantFrame, RoomFrame, Skip, Ack, Ok, HistoryFrame,
     ErrorFrame, TypingFrame, Viewing, Receipt, Presence, Delta, CaseFrame, OwnCaseFrame, ConversationsFrame, HeldFrame,
-    DraftFrame,
-    Inbox, Tips, Reset, Notice, Drain, Ping, Pong,
+    DraftFrame, MentionFrame, Inbox, Tips, Reset, Notice, Drain, Ping, Pong,
 )  # fmt: skip
 
 _encoder = msgspec.json.Encoder()

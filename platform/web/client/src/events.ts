@@ -5,7 +5,7 @@
  */
 
 import type { DeskbellError } from "./errors.ts";
-import type { Ack, CaseEntry, ConversationsFrame, DraftFrame, HeldFrame, Limits, Message, Notice, OwnCaseFrame, Participant, Presence, PublicUser, RoomState, Viewing } from "./generated.ts";
+import type { Ack, CaseEntry, ConversationsFrame, DraftFrame, HeldFrame, Limits, MentionFrame, Message, Notice, OwnCaseFrame, Participant, Presence, PublicUser, RoomState, Viewing } from "./generated.ts";
 import type { InboxEntry } from "./inbox.ts";
 
 export interface Events {
@@ -42,6 +42,8 @@ export interface Events {
   case: { case: CaseEntry };
   /** For agents: something moved in the conversations the bot has; `bot`: how many they are, counted to 1,000. */
   conversations: ConversationsFrame;
+  /** For agents: somebody named them in a note of a conversation (`room`). */
+  mention: MentionFrame;
   /** For visitors: how their own case stands. */
   ownCase: OwnCaseFrame;
   inbox: { room: string; entry: InboxEntry | undefined };

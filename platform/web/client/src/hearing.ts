@@ -70,6 +70,7 @@ export function hear(frame: ServerFrame, { following, requests, post, inbox, tel
     case "presence":
     case "viewing":
     case "conversations":
+    case "mention":
     case "draft":
     case "held":
     case "notice":

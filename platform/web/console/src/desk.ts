@@ -156,6 +156,9 @@ export class Desk {
         this.#unread.soon();
         if (entry?.mentioned || this.mentions.peek()?.some(({ read }) => !read)) this.#mentioned.soon();
       }),
+      client.on("mention", () => {
+        this.#mentioned.soon();
+      }),
       client.on("viewing", ({ room, users }) => {
         const viewing = new Map(this.viewing.value);
         const others = users.filter((user) => user.id !== this.me.value.user.id);
@@ -181,9 +184,7 @@ export class Desk {
         this.conversations.moved(frame);
       }),
       this.conversations.follow(computed(() => place.value.screen === "inbox" && place.value.list === "bot" && this.online.value === "live")),
-      every(OFTEN_ENOUGH_MS, () => {
-        this.#people.soon();
-      }),
+      every(OFTEN_ENOUGH_MS, () => { this.#people.soon(); }),
     );
     await client.connect();
   }

@@ -11,7 +11,7 @@ import type { Desk } from "./desk.ts";
 import { nameOfList } from "./list/names.ts";
 import { noteWhereOneIs } from "./moving.ts";
 import { preferences } from "./preferences.ts";
-import type { CaseRow } from "./records.ts";
+import type { CaseRow, ListName } from "./records.ts";
 import { goToRoom, go, place } from "./route.ts";
 import { say } from "./sayings.ts";
 import { outgoingOf } from "./thread/outgoing.ts";
@@ -23,6 +23,9 @@ const RUNG_MS = 3_000;
 export class Notices {
   readonly #desk: Desk;
   readonly #before = new Map<string, { waits: boolean; mine: boolean }>();
+
+  /** When the latest mention was written that was looked at. */
+  #namedUntil: string | undefined;
 
   constructor(desk: Desk) {
     this.#desk = desk;
@@ -44,10 +47,8 @@ export class Notices {
       effect(() => {
         this.#compare();
       }),
-      desk.client.on("inbox", ({ room, entry }) => {
-        if (entry?.mentioned && entry.last && entry.last.sender.id !== desk.me.peek().user.id) {
-          void this.#tell(`mention/${entry.last.id}`, t("notice.mention", { name: entry.last.sender.name }), room);
-        }
+      effect(() => {
+        this.#mentions();
       }),
       // A refusal is shown where it belongs; who is elsewhere is told, and nothing waits unseen.
       desk.client.on("notSent", ({ room, error }) => {
@@ -92,8 +93,21 @@ export class Notices {
     }
   }
 
+  /** By whom one was named since the last look. */
+  #mentions(): void {
+    const all = this.#desk.mentions.value;
+    if (!all) return;
+    const before = this.#namedUntil;
+    for (const { message, room, read } of all) {
+      if (message.created_at > (this.#namedUntil ?? "")) this.#namedUntil = message.created_at;
+      if (before === undefined || message.created_at <= before || read) continue;
+      void this.#tell(`mention/${message.id}`, t("notice.mention", { name: message.sender.name }), room.id, "mentions");
+    }
+    this.#namedUntil ??= "";
+  }
+
   /** Ring and show, in one page of this browser. */
-  async #tell(what: string, text: string, room: string): Promise<void> {
+  async #tell(what: string, text: string, room: string, list?: ListName): Promise<void> {
     const desk = this.#desk;
     const work = (): void => {
       const { sound, desktopNotices } = preferences.peek();
@@ -102,7 +116,7 @@ export class Notices {
       const notice = new Notification(t("app.name"), { body: text, tag: what });
       notice.onclick = () => {
         window.focus();
-        goToRoom(room, { list: desk.caseOf(room)?.status === "waiting" ? "queue" : "mine" });
+        goToRoom(room, { list: list ?? (desk.caseOf(room)?.status === "waiting" ? "queue" : "mine") });
         notice.close();
       };
     };

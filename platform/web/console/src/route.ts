@@ -13,7 +13,8 @@ export type ScreenName = (typeof SCREENS)[number];
 export type Place =
   | { screen: "inbox"; list: ListName; room?: string; message?: string }
   | { screen: "search"; q: string }
-  | { screen: Exclude<ScreenName, "search"> };
+  /** `tab`: of a screen that has some; none: its first. */
+  | { screen: Exclude<ScreenName, "search">; tab?: string };
 
 const ROOT = "/console";
 const LISTS = ["mine", "queue", "all", "bot", "mentions", "snoozed", "resolved"];
@@ -28,7 +29,7 @@ export function placeOf(path: string, query = ""): Place {
   const asked = new URLSearchParams(query);
   if (screen === "search") return { screen, q: asked.get("q") ?? "" };
   const found = SCREENS.find((name) => name === screen);
-  if (found && found !== "search") return { screen: found };
+  if (found && found !== "search") return list ? { screen: found, tab: list } : { screen: found };
   const inbox: Place = { screen: "inbox", list: isList(list) ? list : "mine" };
   if (room) inbox.room = room;
   const message = asked.get("message");
@@ -38,7 +39,7 @@ export function placeOf(path: string, query = ""): Place {
 
 export function addressOf(to: Place): string {
   if (to.screen === "search") return `${ROOT}/search${to.q ? `?${new URLSearchParams({ q: to.q }).toString()}` : ""}`;
-  if (to.screen !== "inbox") return `${ROOT}/${to.screen}`;
+  if (to.screen !== "inbox") return `${ROOT}/${to.screen}${to.tab ? `/${encodeURIComponent(to.tab)}` : ""}`;
   const message = to.message === undefined ? "" : `?${new URLSearchParams({ message: to.message }).toString()}`;
   return [ROOT, "inbox", to.list, ...(to.room ? [to.room] : [])].map((part, at) => (at ? encodeURIComponent(part) : part)).join("/") + message;
 }

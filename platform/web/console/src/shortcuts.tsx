@@ -17,7 +17,7 @@ export function Shortcuts({ onClose }: { onClose: () => void }): JSX.Element {
     <Dialog label={t("shortcuts.title")} kind="large" onClose={onClose}>
       <header>
         <h2>{t("shortcuts.title")}</h2>
-        <button type="button" class="btn quiet sm" onClick={() => { onClose(); go({ screen: "settings" }); }}>
+        <button type="button" class="btn quiet sm" onClick={() => { onClose(); go({ screen: "settings", tab: "keys" }); }}>
           {t("shortcuts.change")}
         </button>
         <button type="button" class="ib" aria-label={t("app.close")} onClick={onClose}>

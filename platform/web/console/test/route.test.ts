@@ -9,6 +9,7 @@ test("an address brings one back to the same place", () => {
     { screen: "inbox", list: "view:0191", room: "0190", message: "m/1" },
     { screen: "search", q: "azure lamp?" },
     { screen: "board" },
+    { screen: "settings", tab: "saved & all" },
   ];
   for (const place of places) {
     const url = new URL(addressOf(place), "http://desk");

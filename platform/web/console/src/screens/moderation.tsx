@@ -14,7 +14,7 @@ import { type Items, useRest } from "./rest.ts";
 import { moment } from "./parts/moments.ts";
 import { type Loaded, useLoaded, useWhileSeen } from "./parts/loaded.ts";
 import { Empty, Page, Problem, Shown } from "./parts/page.tsx";
-import { Tabs } from "./parts/tabs.tsx";
+import { Tabs, useTab } from "./parts/tabs.tsx";
 import "./moderation.css";
 
 interface Held {
@@ -42,7 +42,7 @@ const ASK_AGAIN_MS = 5000;
 
 export function Moderation(): JSX.Element {
   const rest = useRest();
-  const [tab, show] = useState<"held" | "reports">("held");
+  const [tab, show] = useTab(["held", "reports"]);
   const held = useLoaded(() => rest<Items<Held>>("GET", "/moderation/held?limit=100"), []);
   const reports = useLoaded(() => rest<Items<Report>>("GET", "/moderation/reports?limit=100"), []);
   useWhileSeen(() => {

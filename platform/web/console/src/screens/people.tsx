@@ -9,7 +9,7 @@ import { useDesk } from "../use-desk.ts";
 import { t } from "../words.ts";
 import { useLoaded } from "./parts/loaded.ts";
 import { Empty, For, Page, Shown } from "./parts/page.tsx";
-import { Tabs } from "./parts/tabs.tsx";
+import { Tabs, useTab } from "./parts/tabs.tsx";
 import { PersonDialog } from "./people/person.tsx";
 import { PeopleTable } from "./people/table.tsx";
 import { TeamDialog, TeamsTable } from "./people/teams.tsx";
@@ -27,7 +27,7 @@ export function People(): JSX.Element {
 function PeopleHere(): JSX.Element {
   const rest = useRest();
   const desk = useDesk();
-  const [tab, show] = useState<"people" | "teams">("people");
+  const [tab, show] = useTab(["people", "teams"]);
   const [sought, seek] = useState("");
   const [person, openPerson] = useState<PersonEntry | "new">();
   const [team, openTeam] = useState<Team | "new">();

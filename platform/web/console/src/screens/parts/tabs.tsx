@@ -1,7 +1,22 @@
-/** Tabs as readers and keys know them: arrows move, one is chosen, the panel is named by its tab. */
+/**
+ * Tabs as readers and keys know them: arrows move, one is chosen, the panel is named by its tab. Those of a screen are
+ * part of the address, so that a reload and a link come back to the same one.
+ */
 
 import type { ComponentChildren, JSX } from "preact";
 import { useId, useRef } from "preact/hooks";
+import { go, place } from "../../route.ts";
+
+/** Which tab of the present screen is shown, and how to show another; what the address does not name is the first. */
+export function useTab<K extends string>(keys: readonly [K, ...K[]]): [K, (key: K) => void] {
+  const now = place.value;
+  const named = now.screen === "inbox" || now.screen === "search" ? undefined : now.tab;
+  const chosen = keys.find((key) => key === named) ?? keys[0];
+  const choose = (key: K): void => {
+    if (now.screen !== "inbox" && now.screen !== "search") go(key === keys[0] ? { screen: now.screen } : { screen: now.screen, tab: key }, { replace: true });
+  };
+  return [chosen, choose];
+}
 
 interface TabsProps<K extends string> {
   label: string;
