@@ -84,6 +84,8 @@ async def test_a_shared_view_is_everybodys_and_a_supervisors_to_change(desk: Des
         await expect(row(boss.page, "On fire")).to_have_count(0)
         await agent.page.reload()
         await expect(agent.page.get_by_role("link", name="My pile")).to_be_visible()
+        await expect(agent.page.get_by_text("This view is gone.")).to_be_visible()
+        await expect(agent.row("Frida")).to_have_count(0)
         await expect(agent.page.get_by_role("link", name="On fire")).to_have_count(0)
         assert (await lead.get(f"/cases/{case}")).json()["status"] == "waiting"
 

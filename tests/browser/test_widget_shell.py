@@ -421,13 +421,20 @@ async def test_a_strict_page_and_a_browser_that_keeps_nothing(
 async def test_a_page_that_is_not_the_sites_is_told_and_shows_nothing(
     desk: Desk, shop: Any, windows: Any, embedded: Any
 ) -> None:
-    async with windows(desk.address, shop.address) as (context, troubles):
+    """A key of no site; a page whose origin is on nobody's list, and which so may read hardly anything."""
+    elsewhere = shop.address.replace("localhost", "127.0.0.1")
+    off_the_list = embedded().replace(shop.address, elsewhere)
+    async with windows(desk.address, shop.address, elsewhere) as (context, troubles):
         troubles.expected += ["Deskbell: ", "404"]
-        page = await context.new_page()
-        async with page.expect_console_message(lambda message: message.text.startswith("Deskbell: ")) as told:
-            await page.goto(embedded("unknown-site"))
-        assert 'has no site "unknown-site"' in (await told.value).text
-        await expect(page.locator("deskbell-widget")).to_have_count(0)
+        for address, why in (
+            (embedded("unknown-site"), 'has no site "unknown-site"'),
+            (off_the_list, f"http://{elsewhere} is not among its origins"),
+        ):
+            page = await context.new_page()
+            async with page.expect_console_message(lambda message: message.text.startswith("Deskbell: ")) as told:
+                await page.goto(address)
+            assert why in (await told.value).text
+            await expect(page.locator("deskbell-widget")).to_have_count(0)
 
 
 async def test_arabic_is_mirrored_and_remembered(desk: Desk, shop: Any, windows: Any, embedded: Any) -> None:

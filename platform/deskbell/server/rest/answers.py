@@ -1,7 +1,8 @@
 """What every answer under ``/api/v1`` carries: guards for browsers, leave for the sites' pages, compression.
 
 Pages of a tenant's sites may read the answers (CORS); credentials are never allowed across origins,
-since there are none but the token a script sends itself. Answers from 1 KiB are gzipped where the
+since there are none but the token a script sends itself. A page of nobody may read that it is none
+of a site's, so that its widget can say why it is not there. Answers from 1 KiB are gzipped where the
 client takes it. What carries a secret (tokens, tickets) is neither stored nor compressed, so that its
 length says nothing about it (BREACH).
 """
@@ -9,6 +10,7 @@ length says nothing about it (BREACH).
 from __future__ import annotations
 
 import gzip
+from http import HTTPStatus
 
 from quart import Quart, Response, g, request
 from quart.wrappers.response import DataBody
@@ -23,6 +25,7 @@ LEVEL = 5
 SECRETS = (f"{PREFIX}/auth/", f"{PREFIX}/ws-tickets")
 _COMPRESSIBLE = ("application/json", "text/html", "text/plain")
 PREFLIGHT_S = 600
+OF_A_SITE = "sites.get_site"
 
 
 def register(app: Quart, edge: Edge) -> None:
@@ -50,10 +53,14 @@ def _guard(response: Response) -> None:
 async def _share(edge: Edge, response: Response) -> None:
     """Let the page that asks read the answer, if it is one of a site's: of the asker's tenant, once known."""
     response.vary.add("Origin")
-    origin = origin_of(request)
-    if origin is None or not await edge.origin_allowed(origin, getattr(g, "tenant", None)):
+    origin, headers = origin_of(request), response.headers
+    if origin is None:
         return
-    headers = response.headers
+    if not await edge.origin_allowed(origin, getattr(g, "tenant", None)):
+        if request.endpoint == OF_A_SITE and response.status_code == HTTPStatus.NOT_FOUND:
+            # That it is nobody's page, or not of this site, is what its owner has to read.
+            headers["Access-Control-Allow-Origin"] = "*"
+        return
     headers["Access-Control-Allow-Origin"] = origin
     headers["Access-Control-Expose-Headers"] = "Retry-After, ETag"
     if request.method == "OPTIONS" and "Access-Control-Request-Method" in request.headers:

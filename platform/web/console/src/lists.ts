@@ -50,6 +50,7 @@ export class Lists {
     const { counts, store, conversations, mentions } = this.#known;
     if (list === "bot") return conversations.count.value;
     if (list === "mentions") return mentions.value?.filter((mention) => !mention.read).length;
+    if (this.isGone(list)) return undefined;
     const filter = this.filterOf(list);
     if (store.complete.value && filter.view !== "resolved") return this.#cases(filter).length;
     return list.startsWith("view:") ? counts.value.views[list.slice(5)] : counts.value.lists[list as CasesView];
@@ -60,6 +61,11 @@ export class Lists {
     if (list.startsWith("team:")) return { view: "all", team: list.slice(5) };
     if (list.startsWith("view:")) return this.#known.views.value.find((view) => view.id === list.slice(5))?.filter ?? {};
     return { view: list as CasesView };
+  }
+
+  /** A saved view that is no more, or not yet known. */
+  isGone(list: ListName): boolean {
+    return list.startsWith("view:") && !this.#known.views.value.some((view) => view.id === list.slice(5));
   }
 
   #rows(list: ListName): Row[] {
@@ -74,6 +80,7 @@ export class Lists {
         return { ...known, message: message.id, last: { kind: "text", text: content, sender, created_at, note: message.room !== room.id } };
       });
     }
+    if (this.isGone(list)) return [];
     const wanted = narrowed.value;
     const found = onceEach(this.#cases(this.filterOf(list)).filter((row) => passes(row, wanted)));
     return sorted(found, preferences.value.sort).map(rowOf);

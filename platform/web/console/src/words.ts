@@ -8,8 +8,12 @@ export const texts = new Texts<Key>(en);
 
 export const LANGUAGES: Readonly<Record<string, string>> = { en: "English", ar: "العربية" };
 
-export function t(key: Key, values?: Values): string {
-  return texts.t(key, values);
+/** Signs that turn the direction of what follows: a name that holds one would turn the sentence it is put into. */
+const TURNS = /[\u202a-\u202e\u2066-\u2069]/g;
+
+export function t(key: Key, values: Values = {}): string {
+  const plain = Object.entries(values).map(([name, value]) => [name, typeof value === "string" ? value.replace(TURNS, "") : value] as const);
+  return texts.t(key, Object.fromEntries(plain));
 }
 
 /** Speak a language that there is a catalog for; any other is English. */

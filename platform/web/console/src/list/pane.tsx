@@ -5,6 +5,7 @@ import { sort as sortGlyph } from "@deskbell/ui/drawings.ts";
 import { Icon } from "@deskbell/ui/icon.tsx";
 import type { JSX } from "preact";
 import { useCallback, useEffect, useState } from "preact/hooks";
+import type { Desk } from "../desk.ts";
 import { prefer, preferences } from "../preferences.ts";
 import { narrowed } from "../lists.ts";
 import { Popover } from "../parts/popover.tsx";
@@ -114,12 +115,12 @@ function Nothing({ list, more }: { list: ListName; more: () => void }): JSX.Elem
       </div>
     );
   }
-  return <p class="l-empty">{t(Object.keys(narrowed.value).length ? "list.none.narrowed" : noneOf(list))}</p>;
+  return <p class="l-empty">{t(Object.keys(narrowed.value).length ? "list.none.narrowed" : noneOf(desk, list))}</p>;
 }
 
-function noneOf(list: ListName) {
+function noneOf(desk: Desk, list: ListName) {
   if (list.startsWith("team:")) return "list.none.team";
-  if (list.startsWith("view:")) return "list.none.view";
+  if (list.startsWith("view:")) return nameOfList(desk, list) === t("views.gone") ? "list.none.gone" : "list.none.view";
   return `list.none.${list as "mine"}` as const;
 }
 

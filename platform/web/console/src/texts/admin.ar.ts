@@ -3,7 +3,7 @@
 export const admin = {
   "screens.plugins.title": "الإضافات",
   "screens.plugins.active": { one: "واحدة تعمل", two: "اثنتان تعملان", few: "{n} تعمل", other: "{n} تعمل" },
-  "screens.plugins.none": "لم يُعثر على إضافات.",
+  "screens.plugins.none": "لم يُعثر على إضافات. الإضافات تأتي بالروبوتات والمرشحات والمداخل، وتُثبَّت إلى جانب Deskbell.",
   "screens.plugins.offers_nothing": "لا تقدّم شيئًا",
   "screens.plugins.state_active": "تعمل",
   "screens.plugins.state_disabled": "متوقفة",
@@ -45,6 +45,7 @@ export const admin = {
   "screens.offer.queues": "طوابير",
   "screens.offer.message_kinds": "أنواع الرسائل",
   "screens.offer.jobs": "أعمال دورية",
+  "screens.offer.escalation_rules": "قواعد استدعاء شخص",
 
   "screens.people.title": "الأشخاص",
   "screens.people.tab": "الأشخاص",
@@ -68,7 +69,7 @@ export const admin = {
   "screens.people.password_short": "لكلمة المرور {n} حرفًا أو أكثر",
   "screens.teams.tab": "الفرق",
   "screens.teams.add": "أضف فريقًا",
-  "screens.teams.none": "لا فريق بعد.",
+  "screens.teams.none": "لا فريق بعد. المحادثات تنتظر فريقًا، ومن فيه يجيبون.",
   "screens.teams.slug": "الاسم القصير",
   "screens.teams.slug_hint": "للإعدادات والقواعد؛ لا يتغير أبدًا.",
   "screens.teams.slug_form": "حروف لاتينية صغيرة وأرقام و - و _ فقط",
@@ -163,7 +164,7 @@ export const admin = {
 
   "screens.labels.title": "الوسوم",
   "screens.labels.add": "أضف وسمًا",
-  "screens.labels.none": "لا وسم بعد.",
+  "screens.labels.none": "لا وسم بعد. الوسوم تقول عمّ تدور المحادثة، لتُعرف وتُعدّ.",
   "screens.labels.color": "اللون",
   "screens.labels.color_hint": "نقطة قبل الاسم.",
   "screens.labels.no_color": "بلا لون",
@@ -184,7 +185,7 @@ export const admin = {
   "screens.snippets.whose": "لمن",
   "screens.views.title": "القوائم المحفوظة",
   "screens.views.add": "أضف قائمة",
-  "screens.views.none": "لا قائمة محفوظة بعد.",
+  "screens.views.none": "لا قائمة محفوظة بعد. القائمة التي تضيّقها مرارًا تُحفظ هنا.",
   "screens.views.shows": "تعرض",
   "screens.views.list": "القائمة",
   "screens.views.label": "الوسم",

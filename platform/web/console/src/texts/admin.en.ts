@@ -3,7 +3,7 @@
 export const admin = {
   "screens.plugins.title": "Plugins",
   "screens.plugins.active": { one: "{n} active", other: "{n} active" },
-  "screens.plugins.none": "No plugin was found.",
+  "screens.plugins.none": "No plugin was found. Plugins bring bots, filters and ways in; they are installed beside Deskbell.",
   "screens.plugins.offers_nothing": "Offers nothing",
   "screens.plugins.state_active": "Active",
   "screens.plugins.state_disabled": "Off",
@@ -45,6 +45,7 @@ export const admin = {
   "screens.offer.queues": "Queues",
   "screens.offer.message_kinds": "Kinds of messages",
   "screens.offer.jobs": "Jobs",
+  "screens.offer.escalation_rules": "Rules for calling a person",
 
   "screens.people.title": "People",
   "screens.people.tab": "People",
@@ -68,7 +69,7 @@ export const admin = {
   "screens.people.password_short": "A password has {n} characters or more",
   "screens.teams.tab": "Teams",
   "screens.teams.add": "Add a team",
-  "screens.teams.none": "There is no team yet.",
+  "screens.teams.none": "There is no team yet. Conversations wait for a team, and the people in it answer them.",
   "screens.teams.slug": "Short name",
   "screens.teams.slug_hint": "For settings and rules; it never changes.",
   "screens.teams.slug_form": "Lower-case letters, digits, - and _ only",
@@ -163,7 +164,7 @@ export const admin = {
 
   "screens.labels.title": "Labels",
   "screens.labels.add": "Add a label",
-  "screens.labels.none": "There is no label yet.",
+  "screens.labels.none": "There is no label yet. Labels say what a conversation is about, so that it can be found and counted.",
   "screens.labels.color": "Colour",
   "screens.labels.color_hint": "A dot before the name.",
   "screens.labels.no_color": "No colour",
@@ -184,7 +185,7 @@ export const admin = {
   "screens.snippets.whose": "For",
   "screens.views.title": "Saved views",
   "screens.views.add": "Add a view",
-  "screens.views.none": "There is no saved view yet.",
+  "screens.views.none": "There is no saved view yet. A list that you narrow again and again can be kept here.",
   "screens.views.shows": "Shows",
   "screens.views.list": "List",
   "screens.views.label": "Label",

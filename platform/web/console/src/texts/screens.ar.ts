@@ -91,7 +91,7 @@ export const screens = {
   "screens.moderation.held": "محتجزة",
   "screens.moderation.reports": "مُبلَّغ عنها",
   "screens.moderation.no_held": "لا شيء محتجز. ما يحتجزه مرشح يظهر هنا.",
-  "screens.moderation.no_reports": "لا بلاغات.",
+  "screens.moderation.no_reports": "لا بلاغات. ما يُبلَّغ عنه من المحادثات يظهر هنا.",
   "screens.moderation.keys": "الأسهم تنتقل، و{yes} و{no} يقرران بشأن المحاطة بإطار.",
   "screens.moderation.approve": "موافقة",
   "screens.moderation.reject": "رفض",

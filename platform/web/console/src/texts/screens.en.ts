@@ -91,7 +91,7 @@ export const screens = {
   "screens.moderation.held": "Held",
   "screens.moderation.reports": "Reported",
   "screens.moderation.no_held": "Nothing is held back. What a filter holds appears here.",
-  "screens.moderation.no_reports": "Nothing is reported.",
+  "screens.moderation.no_reports": "Nothing is reported. What somebody reports of a conversation appears here.",
   "screens.moderation.keys": "Arrows move, {yes} and {no} decide about the one with the frame.",
   "screens.moderation.approve": "Approve",
   "screens.moderation.reject": "Reject",

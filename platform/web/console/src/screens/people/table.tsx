@@ -31,9 +31,9 @@ export function PeopleTable({ people, teams, edit }: { people: PersonEntry[]; te
                 </span>
               </span>
             </td>
-            <td data-of={t("screens.people.role")}>{one.role ? t(`screens.role.${one.role}`) : t("screens.role.none")}</td>
+            <td class="sc-word" data-of={t("screens.people.role")}>{one.role ? t(`screens.role.${one.role}`) : t("screens.role.none")}</td>
             <td data-of={t("screens.teams.tab")} dir="auto">{one.teams.map((slug) => named.get(slug) ?? slug).join(", ") || "–"}</td>
-            <td data-of={t("screens.people.status")}>{one.disabled ? <span class="sc-tag">{t("screens.people.disabled")}</span> : one.status ? t(`screens.status.${one.status}`) : ""}</td>
+            <td class="sc-word" data-of={t("screens.people.status")}>{one.disabled ? <span class="sc-tag">{t("screens.people.disabled")}</span> : one.status ? t(`screens.status.${one.status}`) : ""}</td>
             <td>
               <span class="sc-acts">
                 <button type="button" class="btn sm" aria-label={t("screens.people.edit_of", { name: one.user.name })} onClick={() => { edit(one); }}>
