@@ -61,6 +61,7 @@ async def test_what_is_held_back_is_seen_when_it_is_approved_and_never_when_it_i
 
         await held.filter(has_text="or I shout").get_by_role("button", name="Reject").click()
         await expect(judge.page.get_by_text("Nothing is held back")).to_be_visible()
+        await expect(visitor.panel).not_to_contain_text("Waits for a check")
         await reader.writes("Here is your voucher code.")
         await expect(held.filter(has_text="voucher code")).to_have_count(1)
         await reader.page.reload()

@@ -74,7 +74,7 @@ async def test_who_looks_elsewhere_is_told_who_waits_and_not_what_they_said(desk
     ines = await desk.agent("Ines")
     async with console(desk, windows, ines) as agent:
         await calls(desk, "Adam")
-        await agent.page.goto(f"{desk.url}/console/inbox/queue")
+        await agent.page.locator(".views").get_by_role("link", name="Queue").click()
         await expect(agent.row("Adam")).to_be_visible()
         assert await shown(agent.page) == []
 

@@ -120,7 +120,7 @@ function AuditHere(): JSX.Element {
                         <td data-of={t("screens.audit.at")} class="num"><time dateTime={entry.at}>{moment(entry.at, texts.language.value)}</time></td>
                         <td data-of={t("screens.audit.actor")} dir="auto">{names.get(entry.actor) ?? <span class="sc-code">{entry.actor}</span>}</td>
                         <td data-of={t("screens.audit.act")}><span class="sc-code">{entry.act}</span></td>
-                        <td data-of={t("screens.audit.details")}><Details entry={entry} /></td>
+                        <td data-of={t("screens.audit.details")}><Details entry={entry} names={names} /></td>
                       </tr>
                     ))}
                   </tbody>
@@ -140,12 +140,13 @@ function AuditHere(): JSX.Element {
   );
 }
 
-function Details({ entry }: { entry: Entry }): JSX.Element {
+/** People are named; anything else is told by its id. */
+function Details({ entry, names }: { entry: Entry; names: ReadonlyMap<string, string> }): JSX.Element {
   const { room } = entry;
   const facts = Object.entries(entry.details);
   return (
     <div class="au-facts">
-      {entry.subject && <span class="sc-code">{entry.subject}</span>}
+      {entry.subject && (names.has(entry.subject) ? <bdi>{names.get(entry.subject)}</bdi> : <span class="sc-code">{entry.subject}</span>)}
       {facts.map(([key, value]) => (
         <span key={key} class="au-fact">
           <small>{key}</small> <span dir="auto">{typeof value === "string" ? value : JSON.stringify(value)}</span>
