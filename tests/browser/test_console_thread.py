@@ -266,6 +266,7 @@ async def test_what_is_written_offline_is_sent_once_when_the_line_is_back(
         await case.page.evaluate("dispatchEvent(new Event('offline'))")
         await case.write("Yes, I am.")
         await expect(case.page.locator("[data-waiting=sending]")).to_contain_text("Yes, I am.")
+        await expect(case.page.locator("[data-waiting=sending]")).to_contain_text("Sends when you're back online")
         await case.context.set_offline(False)
         await case.line.hears(case.room, "Yes, I am.")
         await expect(case.page.locator("[data-waiting]")).to_have_count(0)

@@ -13,7 +13,7 @@ export function WaitingRow({ waiting, talk }: { waiting: Waiting; talk: Talk }):
   const { letter, note, state } = waiting;
   const { outgoing } = talk.conversation;
   const failed = state === "failed";
-  const said: Key = state === "held" ? "thread.held" : talk.desk.online.value === "live" ? "thread.sending" : "thread.pending";
+  const said: Key = state === "held" ? "thread.held" : talk.desk.online.value === "live" && navigator.onLine ? "thread.sending" : "thread.pending";
   const body = <div class={failed ? "bub failed" : "bub pending"} dir="auto"><Rich text={letter.content} /></div>;
   const foot = (
     <div class={failed ? "meta bad" : "meta"} role={failed ? "alert" : undefined}>
