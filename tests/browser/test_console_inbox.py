@@ -516,20 +516,3 @@ async def test_panes_have_the_widths_one_gave_them_and_focus_hides_them(desk: De
         await expect(at.page.get_by_role("navigation", name="Views")).to_have_count(0)
         await at.press("Escape")
         await at.is_at("Maya")
-
-
-async def test_a_page_older_than_the_server_loads_itself_afresh_once(desk: Desk, windows: Windows) -> None:
-    """The file of a screen is gone: one reload, and if that does not help, words."""
-    ines = await desk.agent("Ines")
-    async with console(desk, windows, ines) as (at, troubles):
-        troubles.expected += ["ERR_FAILED", "Failed to fetch dynamically imported module"]
-        await at.log_in()
-        await expect(at.page.get_by_role("banner")).to_be_visible()
-        loads: list[str] = []
-        at.page.on("load", lambda page: loads.append(page.url))
-        await at.page.route("**/assets/settings-*.js", lambda route: route.abort())
-        await at.press("g", ",")
-        await expect(at.page.get_by_text("This part could not be loaded. Load the page again.")).to_be_visible()
-        await desk.until(lambda: len(loads) == 1)
-        await expect(at.page.get_by_text("This part could not be loaded. Load the page again.")).to_be_visible()
-        assert loads == [f"{desk.url}/console/settings"]
