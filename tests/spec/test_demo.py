@@ -81,6 +81,14 @@ async def test_visitors_come_ask_and_wait_and_a_colleague_takes_whom_nobody_took
     assert crowd.present == 0
 
 
+async def test_one_may_go_through_the_same_door_as_often_as_one_likes(settings: Settings) -> None:
+    """Its passwords are known, so there is nothing to guess."""
+    async with served(settings), httpx.AsyncClient(base_url=settings.server.public_url, trust_env=False) as http:
+        ana = {"email": "ana@demo.example", "password": DEMO_PASSWORD}
+        answers = [(await http.post("/api/v1/auth/login", json=ana)).status_code for _ in range(12)]
+    assert answers == [200] * 12
+
+
 @pytest.mark.parametrize(("given", "status"), [(["--demo"], 0), ([], 3)])
 async def test_a_token_for_the_demo_is_printed_beside_it(
     settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: list[str], status: int

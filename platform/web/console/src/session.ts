@@ -2,6 +2,9 @@
  * Who is logged in in this browser. The password is used once and kept nowhere; what stays is a refresh token on the
  * client's own shelf, under the user's id, so that two users of one browser never meet. Logging out wipes it, in all
  * tabs.
+ *
+ * All tabs are the same person, the one who logged in last, but for a window that was opened for somebody:
+ * {@link openFor}. It stays theirs, whoever logs in elsewhere.
  */
 
 import { Client, DeskbellError, ownShelf, ownTabs } from "@deskbell/client";
@@ -22,6 +25,24 @@ const shelfOf = (user: string): string => `deskbell/console/${user}`;
 
 /** Log in. Rejects with what the server says; with `not_staff` where the account is a visitor's or member's. */
 export async function logIn(email: string, password: string, tenant?: string): Promise<Session> {
+  const me = await admitted(email, password, tenant);
+  remember(me);
+  return { client: clientOf(me.user.id), me };
+}
+
+/** Log in, and give a window of this name to that user alone. Resolves to false where the browser opens no window. */
+export async function openFor(email: string, password: string, name: string): Promise<boolean> {
+  const me = await admitted(email, password);
+  // What is open under that name stays as it is until it knows whose it is.
+  const page = open("", name);
+  if (!page) return false;
+  page.sessionStorage.setItem(WHO, JSON.stringify(me));
+  page.location.assign("/console");
+  page.focus();
+  return true;
+}
+
+async function admitted(email: string, password: string, tenant?: string): Promise<Me> {
   const answer = await ask("/auth/login", { email, password, ...(tenant ? { tenant } : {}) });
   const { user, role, refresh_token, tenant: of } = answer as Tokens;
   if (!role) {
@@ -29,15 +50,13 @@ export async function logIn(email: string, password: string, tenant?: string): P
     throw new DeskbellError("not_staff", "");
   }
   ownShelf(shelfOf(user.id)).set("refresh", refresh_token);
-  const me: Me = { user, tenant: of, role };
-  remember(me);
-  return { client: clientOf(user.id), me };
+  return { user, tenant: of, role };
 }
 
 /** The login of an earlier page, if there is one. Whether it still holds, its first request will tell. */
 export function restored(): Session | undefined {
   try {
-    const me = JSON.parse(localStorage.getItem(WHO) ?? "null") as Me | null;
+    const me = JSON.parse(whose().getItem(WHO) ?? "null") as Me | null;
     if (!me || ownShelf(shelfOf(me.user.id)).get("refresh") === undefined) return undefined;
     return { client: clientOf(me.user.id), me };
   } catch {
@@ -48,7 +67,7 @@ export function restored(): Session | undefined {
 /** Keep what a later page must know before it can ask: whose shelf to open, and what to draw first. */
 export function remember(me: Me): void {
   try {
-    localStorage.setItem(WHO, JSON.stringify(me));
+    whose().setItem(WHO, JSON.stringify(me));
   } catch {
     // Then a reload asks for the password.
   }
@@ -56,7 +75,7 @@ export function remember(me: Me): void {
 
 /** End the login and forget all that this browser kept of it; preferences stay. */
 export async function logOut({ client, me }: Session): Promise<void> {
-  localStorage.removeItem(WHO);
+  whose().removeItem(WHO);
   try {
     await client.logout();
   } catch {
@@ -69,12 +88,17 @@ export async function logOut({ client, me }: Session): Promise<void> {
 /** Hear that another tab has logged out, or somebody else in. */
 export function onOtherTab(changed: () => void): () => void {
   const heard = (event: StorageEvent): void => {
-    if (event.key === WHO) changed();
+    if (event.key === WHO || (event.key?.endsWith("/refresh") && event.newValue === null)) changed();
   };
   addEventListener("storage", heard);
   return () => {
     removeEventListener("storage", heard);
   };
+}
+
+/** Where it says who this window's user is: the browser, or the window where that is for somebody. */
+function whose(): Storage {
+  return sessionStorage.getItem(WHO) === null ? localStorage : sessionStorage;
 }
 
 function clientOf(user: string): Client {

@@ -3,7 +3,8 @@
  * people, whose passwords are known, and sends visitors in.
  */
 
-import { logIn } from "../../console/src/session.ts";
+import { DeskbellError } from "@deskbell/client";
+import { openFor } from "../../console/src/session.ts";
 
 /** Printed in the manual, and refused in production. */
 const PASSWORD = "deskbell-demo";
@@ -14,23 +15,30 @@ function tell(sentence: string): void {
   if (told) told.textContent = sentence;
 }
 
+/** Why it did not work, as far as the demo says it. */
+function reason(thrown: unknown): string {
+  const code = thrown instanceof DeskbellError ? thrown.code : "unreachable";
+  if (code === "unreachable") return "The demo does not answer. Is it still running?";
+  return code === "rate_limited" ? "That was often. Try again in a minute." : `The demo refused: ${code}.`;
+}
+
 async function sendIn(count: number): Promise<void> {
   try {
     const answer = await fetch(`/demo/visitors/${String(count)}`, { method: "POST" });
+    if (!answer.ok) throw new DeskbellError(`status ${String(answer.status)}`, "");
     const { present } = (await answer.json()) as { present: number };
     tell(present === 1 ? "One visitor is there now." : `${String(present)} visitors are there now. Watch them in the console.`);
-  } catch {
-    tell("The demo does not answer. Is it still running?");
+  } catch (thrown) {
+    tell(reason(thrown));
   }
 }
 
 async function enter(name: string): Promise<void> {
   try {
-    await logIn(`${name}@demo.example`, PASSWORD);
-    tell("");
-    open("/console", `console-${name}`);
-  } catch {
-    tell("The demo does not answer. Is it still running?");
+    const opened = await openFor(`${name}@demo.example`, PASSWORD, `console-${name}`);
+    tell(opened ? "" : "The browser did not open a window. Allow this page to, and try again.");
+  } catch (thrown) {
+    tell(reason(thrown));
   }
 }
 
