@@ -289,6 +289,8 @@ async def test_replies_written_offline_are_all_held_back_when_somebody_was_faste
 
         held = case.page.get_by_role("region", name=re.compile("that were held back"))
         await expect(held.get_by_role("alert")).to_contain_text("Maya wrote meanwhile")
+        await case.page.reload()  # which loses none of them
+        await expect(held.get_by_role("alert")).to_contain_text("Maya wrote meanwhile")
         await expect(held.locator(".bub")).to_have_text(
             ["Yes, it is.", "Three of them.", "Shall I keep one?", "It is blue."]
         )

@@ -8,6 +8,7 @@
  */
 
 import { Client, DeskbellError, ownShelf, ownTabs } from "@deskbell/client";
+import { type Keep, keepUnder } from "@deskbell/ui/keep.ts";
 import type { Me } from "./records.ts";
 
 const WHO = "deskbell/console/who";
@@ -20,6 +21,8 @@ export interface Session {
 interface Tokens extends Me {
   refresh_token: string;
 }
+
+const users = new WeakMap<Client, string>();
 
 const shelfOf = (user: string): string => `deskbell/console/${user}`;
 
@@ -103,7 +106,14 @@ function whose(): Storage {
 
 function clientOf(user: string): Client {
   const name = shelfOf(user);
-  return new Client(location.origin, { refreshToken: "" }, { shelf: ownShelf(name), tabs: ownTabs(name) });
+  const client = new Client(location.origin, { refreshToken: "" }, { shelf: ownShelf(name), tabs: ownTabs(name) });
+  users.set(client, user);
+  return client;
+}
+
+/** What is kept in this browser for who uses this client, until they log out. */
+export function keepOf(client: Client): Keep {
+  return keepUnder("localStorage", `${shelfOf(users.get(client) ?? "")}/`);
 }
 
 async function ask(path: string, body: unknown): Promise<unknown> {

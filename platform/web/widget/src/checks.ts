@@ -1,7 +1,7 @@
 /** How it ended for what waited for a check. It comes where something waits. */
 
 import type { Client, HeldFrame } from "@deskbell/client";
-import type { Aside } from "./aside.ts";
+import type { Aside } from "@deskbell/ui/aside.ts";
 
 /** What was approved is a message now; what was rejected stays and says so, until its writer throws it away. */
 export async function decided(client: Client, room: string, aside: Aside): Promise<void> {

@@ -1,42 +1,14 @@
-/**
- * What the widget keeps in the visitor's browser beside the client's own shelf, under one prefix for each site.
- * Where the browser refuses storage (private windows, strict settings), it is kept as long as the page lives.
- */
+/** What the widget keeps in the visitor's browser beside the client's own shelf, under one prefix for each site. */
 
-export interface Keep {
-  get(key: string): string | undefined;
-  set(key: string, value: string): void;
-  remove(key: string): void;
-}
+import { type Keep, keepUnder } from "@deskbell/ui/keep.ts";
+
+export type { Keep };
+
+const prefixOf = (siteKey: string): string => `deskbell-widget/${siteKey}/`;
 
 /** One of the browser's storages, or memory in its place. */
 export function keepIn(kind: "localStorage" | "sessionStorage", siteKey: string): Keep {
-  const memory = new Map<string, string>();
-  const prefix = `deskbell-widget/${siteKey}/`;
-  const tried = <T>(work: (storage: Storage) => T): T | undefined => {
-    try {
-      return work(globalThis[kind]);
-    } catch {
-      return undefined; // refused, or full
-    }
-  };
-  return {
-    get: (key) => memory.get(key) ?? tried((storage) => storage.getItem(prefix + key)) ?? undefined,
-    set: (key, value) => {
-      const kept = tried((storage) => {
-        storage.setItem(prefix + key, value);
-        return true;
-      });
-      if (kept) memory.delete(key);
-      else memory.set(key, value);
-    },
-    remove: (key) => {
-      memory.delete(key);
-      tried((storage) => {
-        storage.removeItem(prefix + key);
-      });
-    },
-  };
+  return keepUnder(kind, prefixOf(siteKey));
 }
 
 /** What the client keeps for the users of a site begins so. */
@@ -51,7 +23,7 @@ export function wasHere(desk: string, siteKey: string): boolean {
 
 /** Forget whoever used this site in this browser. */
 export function forgetAll(desk: string, siteKey: string): void {
-  const own = `deskbell-widget/${siteKey}/`;
+  const own = prefixOf(siteKey);
   for (const kind of ["localStorage", "sessionStorage"] as const) {
     try {
       const storage = globalThis[kind];

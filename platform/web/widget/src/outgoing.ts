@@ -5,8 +5,8 @@
 
 import { batch, type Signal, signal } from "@preact/signals";
 import type { DeskbellError, Message } from "@deskbell/client";
+import { Aside } from "@deskbell/ui/aside.ts";
 import type { Unsent } from "@deskbell/ui/timeline.ts";
-import { Aside } from "./aside.ts";
 import type { Session } from "./session.ts";
 
 /** Why something was refused: a code for programs, and the rule's own word. */

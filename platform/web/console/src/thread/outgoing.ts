@@ -1,59 +1,72 @@
 /**
  * What an agent has said and nobody has stored yet: on its way, with a reviewer, or refused. It is one list for all
  * conversations, so that a refusal is still there when one comes back to the room it belongs to. What is on its way
- * is kept by the client, until the room has told it; what was refused is kept here until its author decides.
+ * is kept by the client, until the room has told it; the rest lies aside in this browser, over reloads too, until a
+ * reviewer or its author decides.
  */
 
 import { signal } from "@preact/signals";
 import type { Ack, Client, DeskbellError, HeldFrame, Letter, Message, SendFields } from "@deskbell/client";
+import { Aside } from "@deskbell/ui/aside.ts";
+import type { Keep } from "@deskbell/ui/keep.ts";
+import type { Unsent } from "@deskbell/ui/timeline.ts";
+import { keepOf } from "../session.ts";
 import type { Waiting } from "./rows.ts";
+
+type Kept = Unsent & Waiting;
 
 export class Outgoing {
   /** Moves whenever a list may be another one. */
   readonly moved = signal(0);
   readonly #client: Client;
-  readonly #refused = new Map<string, Waiting>();
-  readonly #held = new Map<string, Waiting>();
-  readonly #letters = new Map<string, Letter>(); // with all their fields, of this page
+  readonly #aside: Aside<Kept>;
+  readonly #letters = new Map<string, Letter>(); // with all their fields
   readonly #order = new Map<string, number>(); // as they were written, by client id
   readonly #notes = new Set<string>(); // rooms that are backstage
+  readonly #rooms = new Set<string>(); // those that were looked at
   #last = 0;
 
-  constructor(client: Client) {
+  constructor(client: Client, keep: Keep) {
     this.#client = client;
-    client.on("sent", ({ clientId, ack }) => {
+    this.#aside = new Aside(keep);
+    for (const letter of client.unsent()) this.#letters.set(letter.client_id, letter); // of an earlier page
+    client.on("sent", ({ room, clientId, ack }) => {
       const letter = this.#letters.get(clientId);
-      if (letter && ack.held) this.#held.set(clientId, this.#waiting(letter, "held"));
+      if (!ack.held) this.#aside.take(room, clientId);
+      else if (letter) this.#put(this.#waiting(letter, "held"));
       this.#move();
     });
     client.on("held", (told) => {
       this.#decided(told);
     });
-    client.on("live", () => void this.#ask());
+    client.on("live", () => {
+      for (const room of this.#rooms) void this.#ask(room);
+    });
     client.on("notSent", ({ room, clientId, content, error }) => {
-      const letter = this.#letters.get(clientId) ?? { type: "send", room, client_id: clientId, content };
-      if (error.code !== "withdrawn") this.#refused.set(clientId, this.#waiting(letter, "failed", error));
+      const letter = this.#letters.get(clientId);
+      // Another tab may have put it aside already, and know more of it.
+      const known = letter ?? (this.#find(room, clientId) ? undefined : { type: "send" as const, room, client_id: clientId, content });
+      if (known && error.code !== "withdrawn") this.#put(this.#waiting(known, "failed", error));
       this.#move();
     });
   }
 
   /** What was held may have been decided while nobody was here to be told. */
-  async #ask(): Promise<void> {
-    for (const room of new Set([...this.#held.values()].map(({ letter }) => letter.room))) {
-      try {
-        const { items } = (await this.#client.rest("GET", `/rooms/${room}/held`)) as { items: HeldFrame[] };
-        for (const one of items) this.#decided(one);
-      } catch {
-        // it is asked again with the next connection
-      }
+  async #ask(room: string): Promise<void> {
+    if (!this.#aside.of(room).some(({ state }) => state === "held")) return;
+    try {
+      const { items } = (await this.#client.rest("GET", `/rooms/${room}/held`)) as { items: HeldFrame[] };
+      for (const one of items) this.#decided(one);
+    } catch {
+      // it is asked again with the next connection
     }
   }
 
-  #decided({ client_id: clientId, status }: HeldFrame): void {
-    const held = this.#held.get(clientId);
-    if (!held || status === "held") return;
-    this.#held.delete(clientId);
-    if (status === "rejected") this.#refused.set(clientId, { ...held, state: "failed", code: "rejected" });
+  #decided({ room, client_id: clientId, status }: HeldFrame): void {
+    const held = this.#find(room, clientId);
+    if (held?.state !== "held" || status === "held") return;
+    if (status === "rejected") this.#put({ ...held, state: "failed", code: "rejected" });
+    else this.#aside.take(room, clientId);
     this.#move();
   }
 
@@ -64,9 +77,16 @@ export class Outgoing {
 
   /** What waits for a room, in the order it was written. */
   of(room: string): Waiting[] {
-    const here = (waiting: Waiting): boolean => waiting.letter.room === room;
-    const sending = this.#client.unsent(room).map((letter) => this.#waiting(letter, "sending"));
-    const all = [...sending, ...this.#held.values(), ...this.#refused.values()].filter(here);
+    if (!this.#rooms.has(room)) {
+      this.#rooms.add(room);
+      void this.#ask(room);
+    }
+    const letters = this.#client.unsent(room);
+    const sending = new Set(letters.map(({ client_id: id }) => id));
+    const kept = this.#aside.of(room).filter(({ clientId }) => !sending.has(clientId));
+    for (const letter of letters) this.#letters.set(letter.client_id, letter);
+    const all = [...kept, ...letters.map((letter) => this.#waiting(letter, "sending"))];
+    for (const { letter } of all) this.#written(letter);
     return all.sort((one, other) => this.#written(one.letter) - this.#written(other.letter));
   }
 
@@ -76,26 +96,26 @@ export class Outgoing {
     const letter: Letter = { type: "send", room, client_id: clientId, content, ...rest };
     this.#letters.set(clientId, letter);
     this.#written(letter);
-    this.#refused.delete(clientId);
     const reply = this.#client.sendMessage(room, content, { ...rest, clientId });
+    this.#aside.take(room, clientId); // it is in the outbox by now
     reply.catch(() => undefined); // told by `notSent`; whoever wants to know listens as well
     this.#move();
     return reply;
   }
 
   /** Send again what was refused, as it is; what it expected of the room counts no more. */
-  again(clientId: string): Promise<Ack> | undefined {
-    const refused = this.take(clientId);
-    if (!refused) return undefined;
-    const { room, client_id, content, kind, metadata, reply_to, mentions, draft } = refused.letter;
+  again({ room, client_id: clientId }: Letter): Promise<Ack> | undefined {
+    const refused = this.#find(room, clientId);
+    if (!refused) return undefined; // another tab has decided
+    const { content, kind, metadata, reply_to, mentions, draft } = refused.letter;
     const fields = Object.entries({ kind, metadata, reply_to, mentions, draft }).filter(([, value]) => value !== undefined);
-    return this.send(room, content, { ...(Object.fromEntries(fields) as SendFields), clientId: client_id });
+    return this.send(room, content, { ...(Object.fromEntries(fields) as SendFields), clientId });
   }
 
   /** Take back what was refused, to write it anew or to drop it. */
-  take(clientId: string): Waiting | undefined {
-    const refused = this.#refused.get(clientId);
-    this.#refused.delete(clientId);
+  take({ room, client_id: clientId }: Letter): Waiting | undefined {
+    const refused = this.#find(room, clientId);
+    this.#aside.take(room, clientId);
     this.#move();
     return refused;
   }
@@ -103,12 +123,22 @@ export class Outgoing {
   /** A message is stored and shown: nothing of it waits any more. */
   born(messages: readonly Message[]): void {
     let moved = false;
-    for (const { client_id: id } of messages) {
-      moved = this.#held.delete(id) || moved;
+    for (const { room, client_id: id } of messages) {
+      moved ||= this.#find(room, id) !== undefined;
+      this.#aside.take(room, id);
       this.#letters.delete(id);
       this.#order.delete(id);
     }
     if (moved) this.#move();
+  }
+
+  #find(room: string, clientId: string): Kept | undefined {
+    return this.#aside.of(room).find((one) => one.clientId === clientId);
+  }
+
+  #put(waiting: Waiting): void {
+    const { room, client_id: clientId, content } = waiting.letter;
+    this.#aside.put(room, { ...waiting, clientId, content });
   }
 
   #written({ client_id: id }: Letter): number {
@@ -135,6 +165,6 @@ const ofClients = new WeakMap<Client, Outgoing>();
 /** The list of a login. */
 export function outgoingOf(client: Client): Outgoing {
   let found = ofClients.get(client);
-  if (!found) ofClients.set(client, (found = new Outgoing(client)));
+  if (!found) ofClients.set(client, (found = new Outgoing(client, keepOf(client))));
   return found;
 }

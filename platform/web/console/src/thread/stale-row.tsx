@@ -17,10 +17,10 @@ export function StaleRow({ all, talk }: { all: readonly Waiting[]; talk: Talk })
   const name = conversation.wroteAfter(since)?.name ?? t("thread.stale.somebody");
   const n = all.length;
   const send = (): void => {
-    for (const { letter } of all) void conversation.outgoing.again(letter.client_id);
+    for (const { letter } of all) void conversation.outgoing.again(letter);
   };
   const drop = (dropped: readonly Waiting[]): void => {
-    for (const { letter } of dropped) conversation.outgoing.take(letter.client_id);
+    for (const { letter } of dropped) conversation.outgoing.take(letter);
   };
   const edit = (edited: readonly Waiting[]): void => {
     drop(edited);

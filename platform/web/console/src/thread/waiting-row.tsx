@@ -22,19 +22,19 @@ export function WaitingRow({ waiting, talk }: { waiting: Waiting; talk: Talk }):
           <Icon of={draw.warn} size={13} />
           <span class="why">{refusal(waiting.code, waiting.rule)}</span>
           {waiting.code !== "rejected" && (
-            <button type="button" class="link" onClick={() => void outgoing.again(letter.client_id)}>{t("thread.retry")}</button>
+            <button type="button" class="link" onClick={() => void outgoing.again(letter)}>{t("thread.retry")}</button>
           )}
           <button
             type="button"
             class="link"
             onClick={() => {
-              const taken = outgoing.take(letter.client_id);
+              const taken = outgoing.take(letter);
               if (taken) talk.write(taken.note ? "note" : "reply", taken.letter.content);
             }}
           >
             {t("thread.rewrite")}
           </button>
-          <button type="button" class="link" onClick={() => { outgoing.take(letter.client_id); }}>{t("thread.discard")}</button>
+          <button type="button" class="link" onClick={() => { outgoing.take(letter); }}>{t("thread.discard")}</button>
         </>
       ) : (
         <span class="state"><Icon of={state === "held" ? draw.shield : draw.clock} size={13} />{t(said)}</span>

@@ -1,27 +1,30 @@
-/** Texts that are neither stored nor in the outbox: refused ones, and those that wait for a check. They outlive the page. */
+/**
+ * Texts that are neither stored nor in the outbox: refused ones, and those that wait for a check, by room. They
+ * outlive the page. The browser's tabs share them: each look sees what another one put or took.
+ */
 
-import type { Unsent } from "@deskbell/ui/timeline.ts";
 import type { Keep } from "./keep.ts";
+import type { Unsent } from "./timeline.ts";
 
-const MOST = 20;
+const MOST = 99;
 
-export class Aside {
+export class Aside<One extends Unsent = Unsent> {
   readonly #keep: Keep;
 
   constructor(keep: Keep) {
     this.#keep = keep;
   }
 
-  of(room: string): Unsent[] {
+  of(room: string): One[] {
     try {
       const kept: unknown = JSON.parse(this.#keep.get(`aside/${room}`) ?? "[]");
-      return Array.isArray(kept) ? kept.filter(isUnsent) : [];
+      return Array.isArray(kept) ? (kept.filter(isUnsent) as One[]) : [];
     } catch {
       return []; // written by another version
     }
   }
 
-  put(room: string, unsent: Unsent): void {
+  put(room: string, unsent: One): void {
     const all = this.of(room);
     const at = all.findIndex(({ clientId }) => clientId === unsent.clientId);
     all.splice(at < 0 ? all.length : at, 1, unsent);
@@ -35,7 +38,7 @@ export class Aside {
     if (after.length < before.length) this.#write(room, after);
   }
 
-  #write(room: string, all: Unsent[]): void {
+  #write(room: string, all: One[]): void {
     if (all.length > 0) this.#keep.set(`aside/${room}`, JSON.stringify(all));
     else this.#keep.remove(`aside/${room}`);
   }
