@@ -21,6 +21,8 @@ export function withoutUnused(sheet: string, folders: string[]): Plugin {
   return {
     name: "without-unused",
     enforce: "pre",
+    // The minifier's own, for `light-dark()`, which no sheet has.
+    renderChunk: (code) => ({ code: code.replace(/--lightningcss-(?:light|dark):[^;]*;/g, ""), map: null }),
     transform: (code, id) => (id.startsWith(sheet) ? { code: withinReach(used(code, text)), map: null } : undefined),
   };
 }

@@ -18,6 +18,7 @@ export { Emoji } from "./emoji.tsx";
 export { Ending, NewChat } from "./ending.tsx";
 export { Failed, Reason } from "./failed.tsx";
 export { teach } from "./opened-words.ts";
+export { News } from "./herald.tsx";
 export { Quote } from "./quote.tsx";
 export { Reactions } from "./reactions.tsx";
 export { Streaming } from "./streaming.tsx";

@@ -36,6 +36,7 @@ export const Emoji = part("Emoji");
 export const Failed = part("Failed");
 export const Reason = part("Reason");
 export const Choices = part("Choices", idle);
+export const News = part("News", idle);
 export const Streaming = part("Streaming");
 export const ToLatest = part("ToLatest");
 export const Typing = part("Typing");

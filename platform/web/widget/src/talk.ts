@@ -1,6 +1,6 @@
 /**
  * What is going on in one visitor's conversation, for the screen: its rows, and the verbs of thread and composer.
- * What is on its way is {@link Outgoing}'s, what was seen {@link Attention}'s, what is read out {@link Herald}'s.
+ * What is on its way is {@link Outgoing}'s, what was seen {@link Attention}'s, what is read out the herald's.
  */
 
 import { batch, computed, effect, type ReadonlySignal, type Signal, signal, untracked } from "@preact/signals";
@@ -11,13 +11,13 @@ import { past, present, type Row } from "@deskbell/ui/timeline.ts";
 import type { VirtualList } from "@deskbell/ui/virtual.tsx";
 import { Attention } from "./attention.ts";
 import { isSpoken } from "./events.ts";
-import { Herald } from "./herald.ts";
 import { Outgoing } from "./outgoing.ts";
 import type { Session } from "./session.ts";
 import { speakAs } from "./words.ts";
 
 const TYPING_EVERY_MS = 4_000;
 const PAGE = 50;
+const MOST_HEARD = 4;
 
 const talks = new WeakMap<Session, Talk>();
 
@@ -40,7 +40,8 @@ export class Talk {
   readonly loadingOlder: Signal<boolean> = signal(false);
   readonly outgoing: Outgoing;
   readonly attention: Attention;
-  readonly herald: Herald;
+  /** What others have said and is still to be read out. */
+  readonly heard: Signal<readonly Message[]> = signal([]);
   readonly #stored: Signal<number> = signal(0); // told when stored messages have changed
   readonly #writing: Signal<number> = signal(0);
   readonly #marks: Signal<number> = signal(0);
@@ -59,7 +60,6 @@ export class Talk {
     speakAs(session.texts);
     this.outgoing = new Outgoing(session, this.#stored);
     this.attention = new Attention(session, this.list, this.#stored);
-    this.herald = new Herald();
     let before: readonly Row[] = [];
     let beforeBelow: readonly Row[] = [];
     const above = computed(() => {
@@ -200,7 +200,7 @@ export class Talk {
       this.outgoing.stored(born.filter((message) => !theirs.includes(message)));
       const last = theirs.at(-1);
       if (last) client.markDelivered(last.room, last.seq);
-      if (shown.peek()) for (const message of theirs) this.herald.message(message);
+      if (shown.peek()) this.heard.value = [...this.heard.peek(), ...theirs].slice(-MOST_HEARD);
     });
   }
 }

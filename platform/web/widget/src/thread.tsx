@@ -7,7 +7,7 @@ import { day } from "@deskbell/ui/times.ts";
 import type { EventsRow, Row } from "@deskbell/ui/timeline.ts";
 import { Virtual, type VirtualList, WHOLE } from "@deskbell/ui/virtual.tsx";
 import { eventLine } from "./events.ts";
-import { Choices, Ending, Streaming, ToLatest, Typing, Waiting } from "./later.tsx";
+import { Choices, Ending, News, Streaming, ToLatest, Typing, Waiting } from "./later.tsx";
 import { MessageRow } from "./message.tsx";
 import type { Session } from "./session.ts";
 import type { Talk } from "./talk.ts";
@@ -41,9 +41,7 @@ export function Thread({ talk }: { talk: Talk }): JSX.Element {
       />
       <End talk={talk} />
       <div class="unseen" aria-live="polite">
-        {talk.herald.announced.value.map(({ id, text }) => (
-          <p key={id} dir="auto">{text}</p>
-        ))}
+        {rows.length > 0 && <News talk={talk} />}
       </div>
     </div>
   );

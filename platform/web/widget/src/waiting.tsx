@@ -6,6 +6,7 @@ import { useSignal, useSignalEffect } from "@preact/signals";
 import { bellRing, person } from "@deskbell/ui/drawings.ts";
 import { Icon } from "@deskbell/ui/icon.tsx";
 import { range } from "@deskbell/ui/spans.ts";
+import { heraldOf } from "./herald.tsx";
 import type { Session } from "./session.ts";
 import type { Talk } from "./talk.ts";
 import { backOf, minutesOf, placeOf } from "./when.ts";
@@ -42,10 +43,10 @@ export function Waiting({ talk }: { talk: Talk }): JSX.Element {
     // Until the place is known, what the assistant has said of it is enough.
     const own = session.ownCase.value;
     const told = session.owner.value === "waiting" && session.shown.value && (own?.position != null || own?.open === false);
-    talk.herald.placeIs(told ? placeLine(session) : undefined);
+    heraldOf(talk).placeIs(told ? placeLine(session) : undefined);
   });
   // Only when one waits no more: in between, the herald keeps count of when it has told the place.
-  useLayoutEffect(() => () => { talk.herald.placeIs(undefined); }, [talk]);
+  useLayoutEffect(() => () => { heraldOf(talk).placeIs(undefined); }, [talk]);
   const act = (doing: () => Promise<void>): void => {
     busy.value = true;
     failed.value = false;

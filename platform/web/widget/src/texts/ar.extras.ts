@@ -3,6 +3,7 @@
 import type { Catalog } from "@deskbell/ui/texts.ts";
 
 export const extras: Catalog = {
+  announced: "{name}: {text}",
   isWriting: "{name} يكتب الآن",
   quoteEarlier: "رسالة سابقة",
   stop: "إيقاف",

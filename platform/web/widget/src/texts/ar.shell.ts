@@ -24,8 +24,6 @@ export const shell: Catalog = {
   closedAt: "أُغلقت المحادثة الساعة {time}",
   didNotWork: "لم ينجح ذلك. حاول مرة أخرى",
 
-  connecting: "جارٍ الاتصال",
-
   morning: "صباح الخير.",
   afternoon: "طاب يومك.",
   evening: "مساء الخير.",

@@ -7,7 +7,6 @@ export const thread: Catalog = {
   log: "الرسائل",
   loadingEarlier: "جارٍ تحميل الرسائل السابقة",
   newSince: { one: "رسالة جديدة", two: "رسالتان جديدتان", few: "{n} رسائل جديدة", other: "{n} رسالة جديدة" },
-  announced: "{name}: {text}",
 
   speakerYou: "أنت",
   speakerBot: "المساعد",

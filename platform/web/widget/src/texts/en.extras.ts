@@ -1,6 +1,7 @@
 /** The words of what comes after the conversation: tools, the foot of an answer, the waiting card. */
 
 export const extras = {
+  announced: "{name}: {text}",
   isWriting: "{name} is writing",
   quoteEarlier: "An earlier message",
   stop: "Stop",

@@ -22,8 +22,6 @@ export const shell = {
   closedAt: "Chat closed at {time}",
   didNotWork: "That did not work. Try again",
 
-  connecting: "Connecting",
-
   morning: "Good morning.",
   afternoon: "Good afternoon.",
   evening: "Good evening.",

@@ -5,7 +5,6 @@ export const thread = {
   log: "Messages",
   loadingEarlier: "Loading earlier messages",
   newSince: { one: "{n} new message", other: "{n} new messages" },
-  announced: "{name}: {text}",
 
   speakerYou: "You",
   speakerBot: "Assistant",

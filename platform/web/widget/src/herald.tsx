@@ -3,21 +3,44 @@
  * written; and the place in line, at most once a minute.
  */
 
-import { type Signal, signal } from "@preact/signals";
+import type { JSX } from "preact";
+import { type Signal, signal, useSignalEffect } from "@preact/signals";
 import type { Message } from "@deskbell/client";
 import { eventLine, isSpoken } from "./events.ts";
+import { extraWords } from "./extra-words.ts";
+import type { Talk } from "./talk.ts";
 import { words } from "./words.ts";
 
 const KEPT = 4;
 const LONGEST = 600;
 const PLACE_EVERY_MS = 60_000;
 
-export interface Announced {
+interface Announced {
   id: number;
   text: string;
 }
 
-export class Herald {
+const heralds = new WeakMap<Talk, Herald>();
+
+/** The herald of a talk; it remembers what was told as long as the talk lives. */
+export function heraldOf(talk: Talk): Herald {
+  let herald = heralds.get(talk);
+  if (!herald) heralds.set(talk, (herald = new Herald()));
+  return herald;
+}
+
+/** What was said last, for the region that is read out. */
+export function News({ talk }: { talk: Talk }): JSX.Element {
+  const herald = heraldOf(talk);
+  useSignalEffect(() => {
+    const messages = talk.heard.value;
+    for (const message of messages) herald.message(message);
+    if (messages.length > 0) talk.heard.value = [];
+  });
+  return <>{herald.announced.value.map(({ id, text }) => <p key={id} dir="auto">{text}</p>)}</>;
+}
+
+class Herald {
   readonly announced: Signal<readonly Announced[]> = signal([]);
   #number = 0;
   #place: { text: string; at: number } | undefined;
@@ -29,7 +52,7 @@ export class Herald {
       return;
     }
     const name = message.kind === "system" || message.sender.kind === "bot" ? words.t("speakerBot") : message.sender.name;
-    this.#say(words.t("announced", { name, text: message.kind === "system" ? eventLine(message) : message.content }));
+    this.#say(extraWords.t("announced", { name, text: message.kind === "system" ? eventLine(message) : message.content }));
   }
 
   /** The place in line, or that there is none. */
