@@ -5,23 +5,31 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from playwright.async_api import Browser, Page
+from playwright.async_api import Browser, BrowserContext, Page
 
 from deskbell.testing.desk import PASSWORD, SITE_KEY, Desk
 
 # Bytes, gzipped: the budgets in `platform/web/scripts/build.ts`.
 LOADER = 10_000
-CHAT = 35_000  # with what it fetches when it has nothing else to do
+CHAT = 28_000  # the panel with the home page
+TALK = 40_000  # until the first message is drawn
 CONSOLE = 150_000
 
 SITE = f"""<!doctype html><title>A site</title><link rel="icon" href="data:,">
 <script src="/widget.js" data-site="{SITE_KEY}"></script>"""
 
-FETCHED = """
-() => [...performance.getEntriesByType("navigation"), ...performance.getEntriesByType("resource")]
+FILES = """[...performance.getEntriesByType("navigation"), ...performance.getEntriesByType("resource")]
   .map((entry) => new URL(entry.name).pathname)
-  .filter((path) => /^[/](console|widget.js|assets[/])/.test(path))
-"""
+  .filter((path) => /^[/](console|widget.js|assets[/])/.test(path))"""
+FETCHED = f"() => {FILES}"
+# Notes what has been fetched when the first message is to be seen.
+AT_FIRST_MESSAGE = f"""
+const look = () => {{
+  const drawn = [...document.querySelectorAll("*")].some((one) => one.shadowRoot?.querySelector("article"));
+  if (drawn) window.atFirstMessage = {FILES};
+  else requestAnimationFrame(look);
+}};
+look();"""
 
 
 async def fetched(page: Page, faces: Path) -> dict[str, int]:
@@ -72,3 +80,35 @@ async def test_a_visitor_fetches_the_loader_alone_until_the_chat_is_opened(
     assert before["/widget.js"] <= LOADER
     assert len(after) > 1
     assert sum(after.values()) - before["/widget.js"] <= CHAT, after
+
+
+async def test_a_visitor_has_fetched_40_kb_of_chat_when_the_first_message_is_drawn(
+    desk: Desk, faces: Path, browser: Browser
+) -> None:
+    """Whoever comes back to a conversation, the code of the home page and the words included."""
+    context = await browser.new_context()
+    try:
+        page = await talking(desk, context)
+        await page.get_by_role("article").filter(has_text="Hello").first.wait_for()
+        await page.add_init_script(AT_FIRST_MESSAGE)
+        await page.reload()
+        await page.wait_for_function("() => window.atFirstMessage")
+        first = {path: gzipped(faces, path) for path in set(await page.evaluate("atFirstMessage"))}
+        after = await fetched(page, faces)
+    finally:
+        await context.close()
+    assert any("/conversation-" in path for path in first)
+    assert not any("/extras-" in path for path in first) and any("/extras-" in path for path in after)
+    assert sum(first.values()) - first["/widget.js"] <= TALK, first
+
+
+async def talking(desk: Desk, context: BrowserContext) -> Page:
+    """A page on which a visitor has said *Hello*."""
+    page = await context.new_page()
+    await page.route("**/a-page", lambda route: route.fulfill(body=SITE, content_type="text/html"))
+    await page.goto(f"{desk.url}/a-page")
+    await page.evaluate("Deskbell.open()")
+    await page.locator(".starts .start").first.click()
+    await page.get_by_role("textbox").fill("Hello")
+    await page.keyboard.press("Enter")
+    return page

@@ -11,20 +11,42 @@ import { withinReach } from "../widget/src/reach.ts";
 const VARIABLE = /(--[\w-]+)\s*:[^;{}]*;/g;
 const KEYFRAMES = /@keyframes ([\w-]+) \{(?:[^{}]*\{[^{}]*\})*[^{}]*\}/g;
 
-/** Leave out of `sheet` what none of the sources in `folders` names, nor a variable that stays, and set the rest on the wrapper. */
-export function withoutUnused(sheet: string, folders: string[]): Plugin {
-  const text = folders
+/** The parts of the widget that come later: where their tokens are put, and the sheets that are theirs. */
+interface Later {
+  tokens: string;
+  sheets: string[];
+}
+
+/**
+ * Leave out of `sheet` what none of the sources in `folders` names, nor a variable that stays, and set the rest on the
+ * wrapper. What only later sheets name goes with them.
+ */
+export function withoutUnused(sheet: string, folders: string[], later: Later): Plugin {
+  const paths = folders
     .flatMap((folder) => readdirSync(folder, { recursive: true, encoding: "utf8" }).map((name) => join(folder, name)))
-    .filter((path) => /\.(css|tsx?)$/.test(path) && path !== sheet)
-    .map((path) => readFileSync(path, "utf8"))
-    .join("\n");
+    .filter((path) => /\.(css|tsx?)$/.test(path) && path !== sheet);
+  const text = (of: string[]): string => of.map((path) => readFileSync(path, "utf8")).join("\n");
+  const all = readFileSync(sheet, "utf8");
+  const first = used(all, text(paths.filter((path) => !later.sheets.includes(path))));
+  const second = without(used(all, text(paths)), first);
   return {
     name: "without-unused",
     enforce: "pre",
     // The minifier's own, for `light-dark()`, which no sheet has.
     renderChunk: (code) => ({ code: code.replace(/--lightningcss-(?:light|dark):[^;]*;/g, ""), map: null }),
-    transform: (code, id) => (id.startsWith(sheet) ? { code: withinReach(used(code, text)), map: null } : undefined),
+    transform: (_, id) => {
+      const path = id.split("?")[0];
+      if (path !== sheet && path !== later.tokens) return undefined;
+      return { code: withinReach(path === sheet ? first : second), map: null };
+    },
   };
+}
+
+/** A sheet without the variables and animations that another has. */
+export function without(sheet: string, other: string): string {
+  const known = new Set([...other.matchAll(VARIABLE), ...other.matchAll(KEYFRAMES)].map(([, name]) => name));
+  const fresh = (whole: string, name: string): string => (known.has(name) ? "" : whole);
+  return sheet.replace(VARIABLE, fresh).replace(KEYFRAMES, fresh).replace(/color-scheme:[^;]*;/g, "");
 }
 
 /** Give the variables of all sheets in `folders` short names, but for those that programs name or one of the sheets `apart`. */

@@ -1,6 +1,6 @@
 /**
  * What of the conversation somebody has seen: read marks for what is to be seen by somebody who is here, the line
- * above what came while nobody looked, and how much has come below what is to be seen.
+ * above what came while nobody looked, and how far the end was followed.
  */
 
 import { computed, effect, type ReadonlySignal, type Signal, signal, untracked } from "@preact/signals";
@@ -13,19 +13,14 @@ const MARK_MS = 400; // a burst moves the mark a few times, not hundreds
 export class Attention {
   /** What is above this `seq` is new; nothing is where it is not said. */
   readonly seen: Signal<number | undefined> = signal();
-  /** How many messages have come since the end was last seen. */
-  readonly below: ReadonlySignal<number>;
+  /** The last `seq` that was to be seen at the end. */
+  readonly followed: Signal<number> = signal(0);
   readonly #focused: Signal<boolean> = signal(document.hasFocus());
-  readonly #followed: Signal<number> = signal(0); // the last `seq` that was to be seen at the end
   #marked = 0;
 
   /** `stored` is told when messages have changed. */
   constructor(session: Session, list: ReadonlySignal<VirtualList | null>, stored: ReadonlySignal<number>) {
     const messages = (): Message[] => (stored.value >= 0 ? [...(session.view.value?.messages.values() ?? [])] : []);
-    this.below = computed(() => {
-      const [from, me] = [this.#followed.value, session.me.value?.id];
-      return messages().filter(({ seq, sender, kind }) => seq > from && kind !== "system" && sender.id !== me).length;
-    });
     const focus = (): void => {
       this.#focused.value = document.hasFocus();
     };
@@ -36,7 +31,7 @@ export class Attention {
         const read = view?.reads.get(session.me.peek()?.id ?? "")?.[0] ?? 0;
         this.#marked = read;
         this.seen.value = read > 0 ? read : undefined;
-        this.#followed.value = lastOf(messages());
+        this.followed.value = lastOf(messages());
       });
     });
     // At once where it has rested long enough, else when it has: then with the latest.
@@ -66,7 +61,7 @@ export class Attention {
       const view = session.view.value;
       const last = lastOf(messages());
       if (!view || !list.value?.atEnd.value) return;
-      this.#followed.value = last;
+      this.followed.value = last;
       if (!looking.value || last <= this.#marked) return;
       this.#marked = last;
       mark(view.id, last);

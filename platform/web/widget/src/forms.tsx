@@ -1,5 +1,6 @@
 /** What is fetched when a form is first shown. */
 
+import "./parts.ts";
 import { adopt } from "./sheets.ts";
 import styles from "./forms.css?inline";
 

@@ -35,6 +35,10 @@ export function Menu({ widget, close }: MenuProps): JSX.Element {
   const spoken = SPOKEN.filter((language) => site.value.languages.includes(language));
   const percent = new Intl.NumberFormat(texts.language.value, { style: "percent" });
 
+  const set = (what: "sound" | "scale", value: boolean | number): void => {
+    widget[what].value = value;
+    frame.keep.set(what, what === "scale" ? String(value) : value ? "on" : "off");
+  };
   const attempt = async (work: () => Promise<void>): Promise<void> => {
     try {
       await work();
@@ -52,11 +56,11 @@ export function Menu({ widget, close }: MenuProps): JSX.Element {
       )}
       <label class="menu-row">
         <span>{texts.t("sound")}</span>
-        <input type="checkbox" role="switch" class="switch" checked={widget.sound.value} onChange={(event) => { widget.setSound(event.currentTarget.checked); }} />
+        <input type="checkbox" role="switch" class="switch" checked={widget.sound.value} onChange={(event) => { set("sound", event.currentTarget.checked); }} />
       </label>
       <Choice name="size" label={texts.t("textSize")}>
         {SCALES.map((scale) => (
-          <Option key={scale} name="size" on={widget.scale.value === scale} choose={() => { widget.setScale(scale); }}>
+          <Option key={scale} name="size" on={widget.scale.value === scale} choose={() => { set("scale", scale); }}>
             {percent.format(scale)}
           </Option>
         ))}

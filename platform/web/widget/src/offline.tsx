@@ -8,10 +8,21 @@ import { Icon } from "@deskbell/ui/icon.tsx";
 import { Face } from "./face.tsx";
 import { type Answers, faultsOf, Field, toFault } from "./fields.tsx";
 import { claimsOf } from "./prechat.tsx";
+import type { Beginning } from "./session.ts";
 import type { PrechatField } from "./site.ts";
 import type { Key } from "./texts/en.ts";
 import { backOf, whenOf } from "./when.ts";
 import type { Widget } from "./widget.ts";
+
+/** Leave a message while nobody is here; whether it is on its way. A person answers it, not the assistant. */
+async function leave(widget: Widget, text: string, claims: Beginning): Promise<boolean> {
+  widget.wanted.value = "person";
+  if (!(await widget.begin(claims, "offline"))) return false;
+  const session = widget.session.peek();
+  const room = session.room.peek();
+  if (room !== undefined) void session.client.sendMessage(room, text).catch(() => undefined);
+  return room !== undefined;
+}
 
 export function Offline({ widget }: { widget: Widget }): JSX.Element {
   const { texts, site, busy, problem } = widget;
@@ -33,7 +44,7 @@ export function Offline({ widget }: { widget: Widget }): JSX.Element {
       return;
     }
     const { text = "", ...claims } = answers.value;
-    sent.value = await widget.leave(text.trim(), claimsOf(claims));
+    sent.value = await leave(widget, text.trim(), claimsOf(claims));
   };
   if (sent.value) {
     return (

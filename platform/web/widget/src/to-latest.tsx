@@ -8,7 +8,8 @@ import { extraWords as words } from "./extra-words.ts";
 import type { Talk } from "./talk.ts";
 
 export function ToLatest({ talk, list }: { talk: Talk; list: VirtualList }): JSX.Element {
-  const n = talk.attention.below.value;
+  const followed = talk.attention.followed.value;
+  const n = talk.rows.value.filter((row) => row.is === "message" && !row.mine && row.message.kind !== "system" && row.message.seq > followed).length;
   return (
     <button
       type="button"

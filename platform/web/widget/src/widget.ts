@@ -162,16 +162,6 @@ export class Widget {
     }
   }
 
-  /** Leave a message while nobody is here; whether it is on its way. A person answers it, not the assistant. */
-  async leave(text: string, claims: Beginning): Promise<boolean> {
-    this.wanted.value = "person";
-    if (!(await this.begin(claims, "offline"))) return false;
-    const session = this.session.peek();
-    const room = session.room.peek();
-    if (room !== undefined) void session.client.sendMessage(room, text).catch(() => undefined);
-    return room !== undefined;
-  }
-
   /** Forget who this is, here and in the browser. */
   async reset(): Promise<void> {
     const old = this.session.peek();
@@ -189,16 +179,6 @@ export class Widget {
   again(): void {
     this.#replace(this.session.peek());
     void this.#resume();
-  }
-
-  setSound(on: boolean): void {
-    this.sound.value = on;
-    this.frame.keep.set("sound", on ? "on" : "off");
-  }
-
-  setScale(scale: number): void {
-    this.scale.value = scale;
-    this.frame.keep.set("scale", String(scale));
   }
 
   setLanguage(language: Language): void {

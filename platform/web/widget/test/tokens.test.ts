@@ -1,7 +1,7 @@
 /** What the build leaves out of the design tokens, what it keeps, and what it calls them. */
 
 import { expect, test } from "vitest";
-import { renamed, shortNames, used } from "../../scripts/tokens.ts";
+import { renamed, shortNames, used, without } from "../../scripts/tokens.ts";
 
 const SHEET = `:host { --line: #eee; --own: var(--line); --spare: var(--far); --far: #111; --own-tint: #fff; }
 @keyframes turn { to { rotate: 360deg } }
@@ -28,4 +28,12 @@ test("there are short names for more variables than letters, no two alike", () =
   const names = [...shortNames(many, "").values()];
   expect(new Set(names).size).toBe(120);
   expect(names.every((name) => /^--[a-zA-Z]{1,2}$/.test(name))).toBe(true);
+});
+
+test("what later sheets alone name is told apart from what is there already", () => {
+  const first = used(SHEET, ".panel { color: var(--own) }");
+  const later = without(used(SHEET, ".panel { color: var(--own); animation: turn 1s; background: var(--spare) }"), first);
+  expect(first.match(/--[\w-]+(?=:)/g)).toEqual(["--line", "--own", "--line"]);
+  expect(later.match(/--[\w-]+(?=:)/g)).toEqual(["--spare", "--far", "--far"]);
+  expect([first.includes("turn"), later.includes("@keyframes turn")]).toEqual([false, true]);
 });
