@@ -87,7 +87,7 @@ const chat = await built({
         entryFileNames: "assets/chat-[hash].js",
         chunkFileNames: "assets/[name]-[hash].js",
         // What others share with the chat stays in its file: it is always there before them.
-        codeSplitting: { includeDependenciesRecursively: true, groups: [{ name: "chat", test: /widget\/src\/chat\.tsx/ }] },
+        codeSplitting: { includeDependenciesRecursively: true, groups: [{ name: "chat", test: /widget\/src\/chat\.tsx/, priority: 1 }, { name: "conversation", test: /widget\/src\/conversation\.tsx/ }] },
       },
     },
   },

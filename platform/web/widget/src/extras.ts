@@ -16,7 +16,7 @@ export { Card } from "./card.tsx";
 export { Choices } from "./choices.tsx";
 export { Emoji } from "./emoji.tsx";
 export { Ending, NewChat } from "./ending.tsx";
-export { Failed, Reason } from "./failed.tsx";
+export { Reason, Stopped } from "./failed.tsx";
 export { teach } from "./opened-words.ts";
 export { News } from "./herald.tsx";
 export { Quote } from "./quote.tsx";

@@ -1,7 +1,7 @@
-/** Why a text was refused, in the thread and above the composer. */
+/** What holds a text up, in the thread, and why one was refused, above the composer too. */
 
 import type { JSX } from "preact";
-import { warn } from "@deskbell/ui/drawings.ts";
+import { shield, warn } from "@deskbell/ui/drawings.ts";
 import { Icon } from "@deskbell/ui/icon.tsx";
 import type { Unsent } from "@deskbell/ui/timeline.ts";
 import { retry } from "./deeds.ts";
@@ -12,8 +12,19 @@ import type { Talk } from "./talk.ts";
 /** Sent again as it is, it would be refused again. */
 const FINAL = new Set<string | undefined>(["blocked", "too_large", "rejected"]);
 
+/** What waits for a check, or was refused. */
+export function Stopped({ unsent, talk }: { unsent: Unsent; talk: Talk }): JSX.Element {
+  if (unsent.state === "failed") return <Failed unsent={unsent} talk={talk} />;
+  return (
+    <p class="meta">
+      <Icon of={shield} size={13} /> {words.t("stateHeld")}
+      <button type="button" onClick={() => { talk.outgoing.discard(unsent); }}>{words.t("hide")}</button>
+    </p>
+  );
+}
+
 /** What was refused, why, and what can be done with it. */
-export function Failed({ unsent, talk }: { unsent: Unsent; talk: Talk }): JSX.Element {
+function Failed({ unsent, talk }: { unsent: Unsent; talk: Talk }): JSX.Element {
   const again = !FINAL.has(unsent.error?.code);
   return (
     <p class="meta bad" role="alert">

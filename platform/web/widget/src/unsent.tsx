@@ -1,11 +1,11 @@
 /** What is written and not stored: on its way, waiting for the connection or a check, or refused. */
 
 import type { JSX } from "preact";
-import { clock, shield } from "@deskbell/ui/drawings.ts";
+import { clock } from "@deskbell/ui/drawings.ts";
 import { Icon } from "@deskbell/ui/icon.tsx";
 import { Rich } from "@deskbell/ui/rich.tsx";
 import type { UnsentRow as Row } from "@deskbell/ui/timeline.ts";
-import { Failed } from "./later.tsx";
+import { Stopped } from "./later.tsx";
 import type { Talk } from "./talk.ts";
 import { words } from "./words.ts";
 
@@ -20,13 +20,8 @@ export function UnsentRow({ row, talk }: { row: Row; talk: Talk }): JSX.Element 
       <div class="say">
         <div class="bubble"><Rich text={unsent.content} /></div>
       </div>
-      {unsent.state === "failed" ? (
-        <Failed unsent={unsent} talk={talk} />
-      ) : unsent.state === "held" ? (
-        <p class="meta">
-          <Icon of={shield} size={13} /> {words.t("stateHeld")}
-          <button type="button" onClick={() => { talk.outgoing.discard(unsent); }}>{words.t("hide")}</button>
-        </p>
+      {unsent.state === "failed" || unsent.state === "held" ? (
+        <Stopped unsent={unsent} talk={talk} />
       ) : (
         <p class="meta">
           <Icon of={clock} size={13} /> {words.t(quiet ? "stateSending" : unsent.state === "sending" && oldest ? "stateOffline" : "stateWaiting")}

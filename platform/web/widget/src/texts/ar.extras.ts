@@ -3,6 +3,8 @@
 import type { Catalog } from "@deskbell/ui/texts.ts";
 
 export const extras: Catalog = {
+  stateHeld: "في انتظار المراجعة",
+  hide: "إخفاء",
   announced: "{name}: {text}",
   isWriting: "{name} يكتب الآن",
   quoteEarlier: "رسالة سابقة",

@@ -22,9 +22,7 @@ export const thread: Catalog = {
   stateSeen: "قُرئت",
   stateOffline: "تُرسل عند عودة الاتصال",
   stateWaiting: "في الانتظار",
-  stateHeld: "في انتظار المراجعة",
   notSentYet: "رسالتك، لم تُرسل بعد",
-  hide: "إخفاء",
   slowDown: "لحظة من فضلك، كان ذلك كثيرًا دفعة واحدة",
 
   emoji: "رموز تعبيرية",

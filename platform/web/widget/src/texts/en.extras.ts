@@ -1,6 +1,8 @@
 /** The words of what comes after the conversation: tools, the foot of an answer, the waiting card. */
 
 export const extras = {
+  stateHeld: "Waits for a check",
+  hide: "Hide",
   announced: "{name}: {text}",
   isWriting: "{name} is writing",
   quoteEarlier: "An earlier message",

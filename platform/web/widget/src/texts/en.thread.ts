@@ -20,9 +20,7 @@ export const thread = {
   stateSeen: "Seen",
   stateOffline: "Sends when you're back online",
   stateWaiting: "Waiting",
-  stateHeld: "Waits for a check",
   notSentYet: "Your message, not sent yet",
-  hide: "Hide",
   slowDown: "One moment, that was a lot at once",
 
   emoji: "Emoji",
