@@ -58,6 +58,8 @@ export class Session {
   readonly ownCase: Signal<OwnCase | undefined> = signal();
   readonly online: Signal<Online> = signal("connecting");
   readonly unread: Signal<number> = signal(0);
+  /** A message of the conversation has been drawn. */
+  readonly drawn: Signal<boolean> = signal(false);
   /** The connection is over for good, as far as this session goes. */
   readonly over: Signal<boolean> = signal(false);
   /** Something the visitor asked for did not work: a sentence for them. */

@@ -1,7 +1,7 @@
 /** The log: rows by day and speaker, older ones fetched when one scrolls up, and what stands below the last. */
 
 import type { JSX } from "preact";
-import { useCallback } from "preact/hooks";
+import { useCallback, useLayoutEffect } from "preact/hooks";
 import { fetched } from "@deskbell/ui/lazy.tsx";
 import { day } from "@deskbell/ui/times.ts";
 import type { EventsRow, Row } from "@deskbell/ui/timeline.ts";
@@ -23,6 +23,7 @@ export function Thread({ talk }: { talk: Talk }): JSX.Element {
     talk.list.value = list;
   }, [talk]);
   const rows = talk.rows.value;
+  useLayoutEffect(() => { talk.session.drawn.value ||= rows.length > 0; }, [rows]);
   return (
     <div class="thread">
       <Virtual

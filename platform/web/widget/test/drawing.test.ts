@@ -210,6 +210,18 @@ test("a listener is exchanged without losing one, and who is drawn while an even
   expect(log).toEqual(["outside"]);
 });
 
+test("a listener that is exchanged while an event goes up hears it in the place of the one before", () => {
+  const place = page.createElement("main");
+  const log: number[] = [];
+  const draw = (turn: number): void => {
+    const button = drawing.jsx("button", { onClick: () => undefined });
+    drawing.render(drawing.jsx("div", { onClick: () => void log.push(turn), children: button }), place as never);
+  };
+  draw(1);
+  place.firstChild?.firstChild?.happens("click", () => { draw(2); });
+  expect(log).toEqual([2]);
+});
+
 test("a field shows what was drawn, though something else was typed meanwhile", () => {
   const place = page.createElement("main");
   const draw = (value: string, checked: boolean): void => {

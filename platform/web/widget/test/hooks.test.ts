@@ -54,6 +54,21 @@ test("a component is drawn again for a signal it has read, by itself, once, and 
   expect(drawings).toEqual([]);
 });
 
+test("a component that goes with its parent is not drawn once more, though it was to be", async () => {
+  const shown = signal<string | undefined>("a");
+  const drawings: unknown[] = [];
+  const Inner = (): unknown => {
+    drawings.push(shown.value);
+    return shown.value;
+  };
+  const Outer = (): unknown => shown.value !== undefined && drawing.jsx(Inner, {});
+  const place = page.createElement("main");
+  drawing.render(drawing.jsx(Outer, {}), place as never);
+  shown.value = undefined;
+  await drawn();
+  expect([place.inner, drawings]).toEqual(["", ["a"]]);
+});
+
 test("references and effects come when the page stands, children's first, and go while it stands", () => {
   const place = page.createElement("main");
   const log: string[] = [];
