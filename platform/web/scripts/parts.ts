@@ -6,9 +6,9 @@
 import { basename, join } from "node:path";
 import type { Plugin, Rolldown } from "vite";
 
-/** An `import()` as Vite leaves it to be filled in, with or without what is taken out of the module. */
+/** An `import()` as Vite leaves it to be filled in, with or without what is taken out of the module, or of a file of several. */
 const ASKED =
-  /([\w$]+)\((?:async\(\)=>\{let(\{[^{}]*\})=await import\(`\.\/([\w.-]+)`\);return\2\}|\(\)=>import\(`\.\/([\w.-]+)`\)),__VITE_PRELOAD__(?:,import\.meta\.url)?\)/g;
+  /([\w$]+)\((?:async\(\)=>\{let(\{[^{}]*\})=await import\(`\.\/([\w.-]+)`\)(\.then\(\w+=>\w+\.\w+\))?;return\2\}|\(\)=>import\(`\.\/([\w.-]+)`\)(\.then\(\w+=>\w+\.\w+\))?),__VITE_PRELOAD__(?:,import\.meta\.url)?\)/g;
 
 export function parts(web: string): Plugin {
   return {
@@ -29,10 +29,10 @@ export function parts(web: string): Plugin {
         if (chunk.type !== "chunk") continue;
         const here = taken(chunk.fileName);
         const styled = new Set(stylesOf(here));
-        chunk.code = chunk.code.replace(ASKED, (_call, bring: string, _names, one?: string, other?: string) => {
+        chunk.code = chunk.code.replace(ASKED, (_call, bring: string, _names, one?: string, ofOne = "", other?: string, ofOther = "") => {
           const all = taken(`assets/${one ?? other ?? ""}`);
           const files = [...[...all].filter((file) => !here.has(file)), ...new Set(stylesOf(all).filter((file) => !styled.has(file)))];
-          return `${bring}(\`${files.map((file) => basename(file)).join(" ")}\`)`;
+          return `${bring}(\`${files.map((file) => basename(file)).join(" ")}\`)${ofOne || ofOther}`;
         });
         if (chunk.code.includes("__VITE_PRELOAD__")) this.error(`${chunk.fileName} asks for a part in a way that was not foreseen`);
       }

@@ -2,7 +2,7 @@
  * What a visitor or an agent loads before they can read anything, against its budget.
  *
  * A view is an entry, all that it imports, and what is fetched by the time its `shows` are on the screen, though it has
- * a file of its own; with the styles of each, and the texts of the language that takes most. Counted as sent: compressed by gzip at
+ * a file of its own; with the styles of each, and the largest catalog of texts. Counted as sent: compressed by gzip at
  * its best, which browsers that take brotli undercut. That no more is fetched is seen by a browser
  * (`tests/browser/test_sizes.py`).
  */
@@ -46,12 +46,9 @@ export function weigh(view: View, chunks: Rolldown.OutputChunk[], folder: string
     shown.forEach(take);
   }
   const isCatalog = (chunk: Rolldown.OutputChunk): boolean => sources.get(chunk)?.every((source) => source.includes("/texts/")) ?? false;
-  const fetched = new Set([...first].flatMap((chunk) => chunk.dynamicImports));
-  const catalogs = chunks.filter((chunk) => fetched.has(chunk.fileName) && isCatalog(chunk));
-  const languages = new Set(catalogs.map(({ name }) => name.split(".")[0]));
-  const texts = [...languages].map((language) => catalogs.filter(({ name }) => name.split(".")[0] === language));
-  const length = (parts: Rolldown.OutputChunk[]): number => parts.reduce((bytes, { code }) => bytes + code.length, 0);
-  texts.toSorted((one, other) => length(other) - length(one))[0]?.forEach(take);
+  const catalogs = chunks.filter((chunk) => !first.has(chunk) && isCatalog(chunk));
+  const largest = catalogs.toSorted((one, other) => other.code.length - one.code.length)[0];
+  if (largest) take(largest);
 
   const names = (of: Iterable<Rolldown.OutputChunk>): Set<string> =>
     new Set([...of].flatMap((chunk) => [chunk.fileName, ...(chunk.viteMetadata?.importedCss ?? [])]));

@@ -96,8 +96,8 @@ export function createRef(): { current: unknown } {
 
 /** Draw into an element that is empty, or was drawn into before. */
 export function render(what: unknown, place: Element): void {
-  let root = roots.get(place);
-  if (!root) roots.set(place, (root = { wanted: new Wanted("", {}), above: undefined, level: 0, svg: false, kids: [], element: place as Control, slots: [] }));
+  const root = roots.get(place) ?? { wanted: new Wanted("", {}), above: undefined, level: 0, svg: false, kids: [], element: place as Control, slots: [] };
+  roots.set(place, root);
   grow(root, what);
   stand(root.kids, place as Control, null);
   finish();

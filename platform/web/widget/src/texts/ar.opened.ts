@@ -52,6 +52,7 @@ export const opened: Catalog = {
   themeSystem: "النظام",
   themeLight: "فاتح",
   themeDark: "داكن",
+  menuFailed: "لم ينجح ذلك. حاول مرة أخرى بعد قليل.",
   endChat: "إنهاء المحادثة",
   endSure: "إنهاء هذه المحادثة؟",
   endYes: "إنهاء",

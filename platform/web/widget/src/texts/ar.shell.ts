@@ -56,6 +56,4 @@ export const shell: Catalog = {
 
   beforeWeStart: "قبل أن نبدأ",
   answerByEmail: "سنرد بالبريد الإلكتروني.",
-
-  menuFailed: "لم ينجح ذلك. حاول مرة أخرى بعد قليل.",
 };

@@ -50,6 +50,7 @@ export const opened = {
   themeSystem: "System",
   themeLight: "Light",
   themeDark: "Dark",
+  menuFailed: "That did not work. Try again in a moment.",
   endChat: "End chat",
   endSure: "End this chat?",
   endYes: "End chat",

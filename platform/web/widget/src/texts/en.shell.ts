@@ -55,6 +55,4 @@ export const shell = {
 
   beforeWeStart: "Before we start",
   answerByEmail: "We'll answer by email.",
-
-  menuFailed: "That did not work. Try again in a moment.",
 } as const;
