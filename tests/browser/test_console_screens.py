@@ -384,3 +384,26 @@ async def test_a_key_of_ones_own_choice_takes_the_place_of_the_first(desk: Desk,
         await page.get_by_role("heading", name="Settings").focus()
         await page.keyboard.press("Shift+Y")
         await expect(page.get_by_role("heading", name="Search", exact=True)).to_be_visible()
+
+
+async def test_the_board_gives_large_text_its_room(desk: Desk, windows: Windows) -> None:
+    """With a font twice as large the columns stand below one another rather than upon one another."""
+    lead = await desk.agent("Lena", role="supervisor")
+    for name in ("Oskar Nowak", "Beatriz Lima"):
+        visitor = await desk.visitor(name)
+        room = await visitor.conversation()
+        await visitor.post(f"/rooms/{room}/messages", {"content": "The lamp arrived broken."})
+        await visitor.post(f"/rooms/{room}/escalate", {})
+    async with windows(desk.address) as (context, _):
+        page = await context.new_page()
+        browser = await context.new_cdp_session(page)
+        await browser.send("Page.enable")
+        await browser.send("Page.setFontSizes", {"fontSizes": {"standard": 32, "fixed": 26}})
+        await log_in(page, desk, lead.email, "board")
+        await expect(page.locator(".bo-q").first).to_be_visible()
+        lefts = """new Set([...document.querySelectorAll('.bo-mid > section')]
+          .map((one) => one.getBoundingClientRect().left)).size"""
+        assert await page.locator(".bo-mid > section").count() == 2
+        assert await page.evaluate(lefts) == 1
+        fits = "[...document.querySelectorAll('.sc')].every((one) => one.scrollWidth <= one.clientWidth + 1)"
+        assert await page.evaluate(fits)
