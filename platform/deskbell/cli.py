@@ -19,7 +19,7 @@ import msgspec
 from rich.console import Console
 from rich.markup import escape
 from rich.padding import Padding
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from deskbell.cli_plugin import plugin
@@ -245,36 +245,47 @@ def demo(host: str, port: int, folder: Path) -> None:
     A small shop with the widget, its assistant and people, a week of conversations, and visitors on demand, on
     SQLite; nothing need be set up. Not for the public: its passwords are known.
     """
+    from deskbell.app import StartRefused
     from deskbell.demo import settings_of
     from deskbell.demo.life import FRONT, life
     from deskbell.demo.week import play
+    from deskbell.store.database import StoreError
 
     settings = settings_of(load(None, {}).settings, folder, host, port)
-    url = settings.server.public_url
-    suffix = "" if port == 8000 else f" --url {url}"
-    elsewhere = "" if folder == Path("var/demo") else f" --folder {shlex.quote(str(folder))}"
     if problem := _unusable(host, port):
         err.print(problem, markup=False)
         raise SystemExit(3)
-    out.print(f"[bold]Deskbell {__version__}[/]  (data in {folder}, Ctrl+C stops)\n")
-    out.print(
-        f"  Open [bold cyan]{url}[/] – a shop with the assistant in the corner, and the console one click away.\n"
-    )
+    out.print(f"[bold]Deskbell {__version__}[/]  (data in {folder}, Ctrl+C stops)\n", soft_wrap=True)
     if not (folder / "deskbell.sqlite3").exists():
         out.print("  [dim]Playing a week of conversations first; it takes a few seconds.[/]\n")
     try:
         _run(play(settings))
+    except (StartRefused, StoreError) as error:
+        err.print(f"[bold red]Deskbell did not start.[/]\n{escape(str(error))}")
+        raise SystemExit(3) from None
     except Exception as error:
         err.print(f"The week could not be played: {error}. The demo goes on without it.", markup=False)
-    table = Table(show_header=False, box=None, padding=(0, 2))
-    table.add_row("Console", f"{url}/console   ana@demo.example (agent), ben@… (supervisor), kim@… (admin)")
-    table.add_row("", f"password {DEMO_PASSWORD}")
-    table.add_row("In the terminal", f"deskbell chat{suffix}")
-    table.add_row("", f"deskbell chat{suffix} --agent ana@demo.example")
-    table.add_row("API", f"{url}/api/v1/docs")
-    table.add_row("", f"deskbell token --demo{elsewhere} kim@demo.example")
-    out.print(table)
+    _show_ways_in(settings.server.public_url, folder)
     raise SystemExit(_serve(settings, host, port, front=FRONT, beside=life))
+
+
+def _show_ways_in(url: str, folder: Path) -> None:
+    """Where the demo is. What is to be copied stays on one line, however narrow the terminal is."""
+    from deskbell.demo.week import SHOP
+
+    suffix = "" if url == "http://127.0.0.1:8000" else f" --url {url}"
+    elsewhere = "" if folder == Path("var/demo") else f" --folder {shlex.quote(str(folder))}"
+    out.print(f"  Open [bold cyan]{url}[/]: a shop with the assistant, and doors to the console.\n", soft_wrap=True)
+    for name, line in (
+        ("Console", f"{url}/console"),
+        ("", "ana@demo.example (agent), ben@… (supervisor), kim@… (admin)"),
+        ("", f"password {DEMO_PASSWORD}"),
+        ("In the terminal", f"deskbell chat --site {SHOP}{suffix}"),
+        ("", f"deskbell chat --agent ana@demo.example{suffix}"),
+        ("API", f"{url}/api/v1/docs"),
+        ("", f"deskbell token --demo{elsewhere} kim@demo.example"),
+    ):
+        out.print(f"  {name:17}{line}", markup=False, soft_wrap=True)
 
 
 @main.command(
@@ -412,7 +423,9 @@ def _list_plugins(config_file: Path | None, as_json: bool) -> None:
     if as_json:
         click.echo(msgspec.json.encode(described).decode())
         return
-    table = Table("Plugin", "Version", "State", "Offers", "From", "Why not", box=None, pad_edge=False)
+    # A name that is cut cannot be given to the other commands.
+    names = (Column(heading, no_wrap=True) for heading in ("Plugin", "Version", "State"))
+    table = Table(*names, "Offers", "From", "Why not", box=None, pad_edge=False)
     colours = {"active": "green", "refused": "red", "disabled": "dim"}
     for item in described:
         offers = ", ".join(_counted(count, kind) for kind, count in item["offers"].items()) or "nothing as it is set"

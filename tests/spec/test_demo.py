@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,13 +11,16 @@ from typing import Any
 
 import httpx
 import pytest
-from click.testing import CliRunner
+from click.testing import CliRunner, Result
+from rich.console import Console
 
 from deskbell import cli
-from deskbell.client import Client
+from deskbell.client import Client, MessageNew
 from deskbell.config import DEMO_PASSWORD, Settings
+from deskbell.demo import week
 from deskbell.demo.visitors import STORIES, Crowd
-from deskbell.demo.week import WEEK, began, play
+from deskbell.demo.week import SHOP, WEEK, began, play
+from deskbell.testing.ports import free_port
 from deskbell.testing.serving import demo_settings, served_demo
 
 PATIENCE_S = 30.0
@@ -107,6 +111,61 @@ async def test_a_token_for_the_demo_is_printed_beside_it(
         else:
             admin = {"Authorization": f"Bearer {printed.stdout.strip()}"}
             assert (await http.get("/api/v1/admin/sites", headers=admin)).status_code == 200
+
+
+async def test_the_readmes_line_for_the_terminal_leads_to_whom_its_question_is_for(settings: Settings) -> None:
+    readme = Path(__file__).parents[2].joinpath("README.md").read_text("utf-8")
+    site = re.findall(r"deskbell chat --site (\S+?)`", readme)
+    question = re.findall(r"Ask \*(.+?)\*", readme)
+    async with served(settings), Client.visitor(settings.server.public_url, site[0]) as visitor:
+        events = visitor.events()
+        room = (await visitor.rest("POST", "/support/conversations", {}))["id"]
+        await visitor.subscribe(room)
+        await visitor.send(room, question[0])
+        async with asyncio.timeout(PATIENCE_S):
+            async for event in events:
+                if isinstance(event, MessageNew) and "28 cm shade" in event.message.content:
+                    return
+
+
+async def _no_week(settings: Settings) -> int:
+    return 0
+
+
+def started(monkeypatch: pytest.MonkeyPatch, folder: Path, *given: str) -> Result:
+    """The command, as far as the server, in a terminal of 80 columns."""
+    monkeypatch.setattr(cli, "_serve", lambda *_, **__: 0)
+    monkeypatch.setattr(cli, "out", Console(highlight=False, width=80))
+    return CliRunner().invoke(cli.main, ["demo", "--port", str(free_port()), "--folder", str(folder), *given])
+
+
+def test_what_is_to_be_copied_stands_on_one_line(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(week, "play", _no_week)
+    folder = tmp_path / "a folder whose name is long enough to go beyond the end of a line of eighty columns"
+    printed = started(monkeypatch, folder)
+    lines = printed.stdout.splitlines()
+    assert printed.exit_code == 0
+    assert any(re.search(r"deskbell chat --agent ana@demo.example --url http://127.0.0.1:\d+$", line) for line in lines)
+    assert any(re.search(rf"deskbell chat --site {SHOP} --url http://127.0.0.1:\d+$", line) for line in lines)
+    assert any(re.search(r"deskbell token --demo --folder '.+' kim@demo.example$", line) for line in lines)
+
+
+async def test_a_second_demo_in_one_folder_only_says_that_it_cannot(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert settings.store.sqlite_path is not None
+    async with served(settings):
+        printed = await asyncio.to_thread(started, monkeypatch, settings.store.sqlite_path.parent)
+    assert printed.exit_code == 3
+    assert "Open " not in printed.stdout and "goes on without" not in printed.output
+    assert "Deskbell did not start." in printed.stderr
+
+
+def test_names_of_plugins_are_shown_whole(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(cli, "out", Console(highlight=False, width=80))
+    printed = CliRunner().invoke(cli.main, ["plugins"])
+    assert "moderation_words " in printed.stdout and "…" not in printed.stdout
 
 
 def test_moments_of_the_week_are_said_as_people_say_them() -> None:
