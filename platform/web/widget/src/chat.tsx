@@ -29,7 +29,7 @@ export function start(frame: Frame): Chat {
   render(<Panel widget={widget} />, place);
   whenGone(frame.renew);
   return Object.assign(widget, {
-    leave: async () => {
+    vacate: async () => {
       // Whoever is just beginning goes on in the next chat.
       await new Promise<void>((go) => effect(() => { if (!widget.busy.value) go(); }));
       render(null, place);

@@ -29,7 +29,7 @@ export interface Frame {
 export interface Chat {
   perform(call: Call): void;
   /** Be gone from the page, and leave what is kept to the next chat. */
-  leave: () => Promise<void>;
+  vacate: () => Promise<void>;
 }
 
 /** What the chat's file exports. */

@@ -80,7 +80,7 @@ function load(own: HTMLScriptElement): void {
     chat = undefined;
     early.push(...said.values());
     if (session.get("open") !== undefined) early.push(["open", "quietly"]);
-    old.then((here) => here.leave()).then(fetched).catch(() => undefined);
+    old.then((here) => here.vacate()).then(fetched).catch(() => undefined);
   };
 
   const perform = (call: Call): void => {
