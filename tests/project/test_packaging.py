@@ -17,6 +17,8 @@ from typing import Any
 
 import pytest
 
+import deskbell
+
 ROOT = Path(__file__).parents[2]
 PARTS = ("platform", "plugins", "bots", "docs", "pyproject.toml", "README.md", "LICENSE", ".gitignore")
 MADE = ("console.html", "widget.js", "assets/chat-0.js")
@@ -188,3 +190,13 @@ def test_pages_are_built_once_by_however_many_want_them(checkout: Path) -> None:
         pretend(checkout)
     assert other.wait(30) == 0
     assert (node.FACES / "console.html").read_text() == "made"
+
+
+def test_who_builds_by_hand_is_told_that_nothing_changed_and_that_another_copy_is_served(checkout: Path) -> None:
+    pretend(checkout)
+    script = checkout / "platform" / "web" / "scripts" / "node.py"
+    by_hand = subprocess.run([sys.executable, script, "build"], capture_output=True, text=True, timeout=60, check=True)
+    assert "Nothing has changed: the pages are made of what lies here.\n" in by_hand.stdout
+    installed = Path(deskbell.__file__).parent / "faces"
+    assert f"The installed Deskbell serves {installed}: pip install -e . makes it these.\n" in by_hand.stdout
+    assert tool(ROOT).installed_elsewhere() is None

@@ -107,8 +107,8 @@ def is_made(target: Path = FACES) -> bool:
     return stamp.is_file() and (not has_sources() or stamp.read_text() == _fingerprint())
 
 
-def build(target: Path = FACES) -> None:
-    """Make the faces, unless they are made already of what lies here.
+def build(target: Path = FACES) -> bool:
+    """Make the faces, unless they are made already of what lies here: false then.
 
     Raises:
         NoNode: No Node, or npm's registry does not answer.
@@ -116,7 +116,7 @@ def build(target: Path = FACES) -> None:
     """
     with _workshop() as web:
         if is_made(target):
-            return
+            return False
         if not has_sources():
             raise NoNode("there are neither faces nor their sources here")
         state = _fingerprint()
@@ -131,6 +131,15 @@ def build(target: Path = FACES) -> None:
             raise RuntimeError(f"the faces could not be built:\n{done.stdout}{done.stderr}")
         (target / STAMP).write_text(state)
         sys.stdout.write(done.stdout)
+        return True
+
+
+def installed_elsewhere() -> Path | None:
+    """Where this Python's own Deskbell has its pages, if that is not here: what is built here it does not serve."""
+    found = importlib.util.find_spec("deskbell")
+    if found is None or found.origin is None or Path(found.origin).resolve().parent == FACES.parent:
+        return None
+    return Path(found.origin).resolve().parent / FACES.name
 
 
 def run(script: str) -> int:
@@ -220,7 +229,10 @@ if __name__ == "__main__":
     try:
         match sys.argv[1:]:
             case ["build", *folder] if len(folder) < 2:
-                build(Path(folder[0]).resolve() if folder else FACES)
+                if not build(Path(folder[0]).resolve() if folder else FACES):
+                    sys.stdout.write("Nothing has changed: the pages are made of what lies here.\n")
+                if not folder and (elsewhere := installed_elsewhere()):
+                    sys.stdout.write(f"The installed Deskbell serves {elsewhere}: pip install -e . makes it these.\n")
             case ["run", script]:
                 raise SystemExit(run(script))
             case _:
