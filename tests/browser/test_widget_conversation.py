@@ -177,7 +177,7 @@ async def test_from_the_assistant_over_the_wait_to_a_person(desk: Desk, talks: A
         await expect(talk.log.get_by_text("joined and has read the conversation")).to_be_visible()
         await expect(talk.panel.get_by_text("You keep your place")).to_have_count(0)
         await line.send({"type": "typing", "room": room, "on": True})
-        await expect(talk.log.get_by_label("Ines Marchetti\u2069 is writing")).to_be_visible()
+        await expect(talk.log.get_by_label("Ines Marchetti is writing")).to_be_visible()
         sent = await line.says(room, "Hi, I see it.")
         await expect(talk.message("Hi, I see it.")).to_contain_text("Ines Marchetti")
         await expect(talk.log.get_by_label("is writing")).to_have_count(0)

@@ -11,6 +11,16 @@ export type Values = Readonly<Record<string, string | number>>;
 
 const RIGHT_TO_LEFT = new Set(["ar", "dv", "fa", "he", "ku", "ps", "ur", "yi"]);
 
+/** What overrides, embeds or isolates. */
+const CONTROLS = /[\u202A-\u202E\u2066-\u2069]/g;
+/** What turns a sentence that is read from left to right: those, and letters from right to left, also of far planes. */
+const TURNS = /[\u0590-\u08FF\u200F\u202A-\u202E\u2066-\u2069\uFB1D-\uFDFF\uFE70-\uFEFE\uD802\uD803\uD83A\uD83B]/;
+
+/** A piece of a sentence, so that it turns nothing of what stands around it; `always`, where everything reads the other way. */
+export function isolated(piece: string, always = false): string {
+  return always || TURNS.test(piece) ? `\u2068${piece.replace(CONTROLS, "")}\u2069` : piece;
+}
+
 export class Texts<Key extends string> {
   /** BCP 47, such as `en` or `ar`. */
   readonly language: Signal<string>;
@@ -40,7 +50,10 @@ export class Texts<Key extends string> {
     this.#learned.value = { ...known, [language]: { ...known[language], ...catalog } };
   }
 
-  /** The sentence of a key. Values are put in as they are: the result is text, never markup. */
+  /**
+   * The sentence of a key. Values are put in as they are: the result is text, never markup. One that reads the other
+   * way is isolated: it turns nothing of the sentence around it.
+   */
   t(key: Key, values: Values = {}): string {
     const language = this.language.value;
     const learned = this.#learned.value;
@@ -51,7 +64,8 @@ export class Texts<Key extends string> {
     return sentence.replace(/\{(\w+)\}/g, (whole, name: string) => {
       const value = values[name];
       if (value === undefined) return whole;
-      return typeof value === "number" ? new Intl.NumberFormat(language).format(value) : value;
+      if (typeof value === "number") return new Intl.NumberFormat(language).format(value);
+      return isolated(value, this.direction.value === "rtl");
     });
   }
 }

@@ -4,7 +4,6 @@ import type { JSX } from "preact";
 import { x } from "@deskbell/ui/drawings.ts";
 import { Icon } from "@deskbell/ui/icon.tsx";
 import type { Message } from "@deskbell/client";
-import { isolated } from "./events.ts";
 import { nameOf } from "./message.tsx";
 import { extraWords } from "./extra-words.ts";
 import type { Talk } from "./talk.ts";
@@ -13,7 +12,7 @@ import { words } from "./words.ts";
 export function About({ talk, message }: { talk: Talk; message: Message }): JSX.Element {
   const { session } = talk;
   const mine = message.sender.id === session.me.value?.id;
-  const name = isolated(mine ? words.t("speakerYou") : nameOf(message, session));
+  const name = mine ? words.t("speakerYou") : nameOf(message, session);
   return (
     <div class="about">
       <p>

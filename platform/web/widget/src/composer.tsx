@@ -9,7 +9,6 @@ import { useSignal } from "@preact/signals";
 import { isComposing } from "@deskbell/ui/composing.ts";
 import { send, smile } from "@deskbell/ui/drawings.ts";
 import { Icon } from "@deskbell/ui/icon.tsx";
-import { isolated } from "./events.ts";
 import { About, Emoji, Reason } from "./later.tsx";
 import type { Session } from "./session.ts";
 import type { Talk } from "./talk.ts";
@@ -145,7 +144,7 @@ function Note({ talk }: { talk: Talk }): JSX.Element {
 function placeholder(session: Session): string {
   if (session.room.value !== undefined && session.online.value !== "live" && session.online.value !== "connecting") return words.t("writeOffline");
   const name = session.person.value?.name;
-  if (session.owner.value === "person" && name) return words.t("writeTo", { name: isolated(name) });
+  if (session.owner.value === "person" && name) return words.t("writeTo", { name });
   return words.t(session.owner.value === "waiting" ? "writeWaiting" : "write");
 }
 

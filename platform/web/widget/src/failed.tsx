@@ -55,6 +55,6 @@ const REASONS: Readonly<Record<string, Parameters<typeof words.t>[0]>> = {
 
 /** Why something was refused, in a sentence; a filter's own word is quoted. */
 function reason(error: Why | undefined): string {
-  if (error?.code === "blocked") return error.rule ? words.t("whyRule", { rule: `\u2068${error.rule.slice(0, 80)}\u2069` }) : words.t("whyBlocked");
+  if (error?.code === "blocked") return error.rule ? words.t("whyRule", { rule: error.rule.slice(0, 80) }) : words.t("whyBlocked");
   return words.t(REASONS[error?.code ?? ""] ?? "whyFailed");
 }

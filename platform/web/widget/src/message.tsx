@@ -7,7 +7,7 @@ import { Rich } from "@deskbell/ui/rich.tsx";
 import { moment, timeOfDay } from "@deskbell/ui/times.ts";
 import { type MessageRow as Row, reached } from "@deskbell/ui/timeline.ts";
 import type { Message } from "@deskbell/client";
-import { eventLine, isolated } from "./events.ts";
+import { eventLine } from "./events.ts";
 import { Face } from "./face.tsx";
 import { AnswerFoot, Card, Quote, Reactions, Tools } from "./later.tsx";
 import type { Session } from "./session.ts";
@@ -36,7 +36,7 @@ export function MessageRow({ row, talk }: { row: Row; talk: Talk }): JSX.Element
   const name = mine ? words.t("speakerYou") : nameOf(message, session);
   const time = timeOfDay(message.created_at, language);
   return (
-    <article class={`msg ${voice}${first ? " first" : ""}${last ? " last" : ""}`} aria-label={words.t("saidBy", { name: isolated(name), time })}>
+    <article class={`msg ${voice}${first ? " first" : ""}${last ? " last" : ""}`} aria-label={words.t("saidBy", { name, time })}>
       {first && !mine && (
         <By voice={voice} name={name} avatar={message.sender.avatar} desk={session.desk}>
           <time dateTime={message.created_at} title={moment(message.created_at, language)}>{time}</time>

@@ -6,7 +6,6 @@ import { Icon } from "@deskbell/ui/icon.tsx";
 import { Rich } from "@deskbell/ui/rich.tsx";
 import type { StreamingRow as Row } from "@deskbell/ui/timeline.ts";
 import { stop } from "./deeds.ts";
-import { isolated } from "./events.ts";
 import { By } from "./message.tsx";
 import { extraWords } from "./extra-words.ts";
 import type { Talk } from "./talk.ts";
@@ -17,7 +16,7 @@ export function Streaming({ row, talk }: { row: Row; talk: Talk }): JSX.Element 
   const owner = session.watched()?.state?.owner;
   const name = (owner?.kind === "bot" && owner.user ? session.participant(owner.user)?.user.name : undefined) ?? words.t("speakerBot");
   return (
-    <article class="msg bot first" aria-busy="true" aria-label={extraWords.t("isWriting", { name: isolated(name) })}>
+    <article class="msg bot first" aria-busy="true" aria-label={extraWords.t("isWriting", { name })}>
       <By voice="bot" name={name} desk={session.desk} />
       <div class="say">
         <div class="bubble">

@@ -2,7 +2,6 @@
 
 import type { JSX } from "preact";
 import { eachSecond } from "@deskbell/ui/spans.ts";
-import { isolated } from "./events.ts";
 import { By } from "./message.tsx";
 import { extraWords } from "./extra-words.ts";
 import type { Talk } from "./talk.ts";
@@ -21,7 +20,7 @@ export function Typing({ talk }: { talk: Talk }): JSX.Element | null {
         return (
           <div class={`msg ${voice} first`} key={user}>
             {voice === "human" && name !== "" && <By voice={voice} name={name} avatar={who?.avatar ?? null} desk={session.desk} />}
-            <div class="bubble typing" role="img" aria-label={extraWords.t("isWriting", { name: isolated(name) })}>
+            <div class="bubble typing" role="img" aria-label={extraWords.t("isWriting", { name })}>
               <i /><i /><i />
             </div>
           </div>
