@@ -18,6 +18,13 @@ export default defineConfig(
       "max-lines": ["error", 300],
       // Numbers in sentences are what templates are for.
       "@typescript-eslint/restrict-template-expressions": ["error", { allowNumber: true }],
+      "no-restricted-syntax": [
+        "error",
+        {
+          selector: "JSXOpeningElement[name.name=/^(input|textarea)$/] > JSXAttribute[name.name='dir'][value.value='auto']",
+          message: "While it is empty it would read from left to right: dir={fieldDir(text)}.",
+        },
+      ],
     },
   },
   apart("client", "@deskbell/*", "preact", "preact/*", "@preact/*", "../../*"),

@@ -443,7 +443,7 @@ async def test_arabic_is_mirrored_and_remembered(desk: Desk, shop: Any, windows:
         await seen.launcher.click()
         await seen.button("Menu").click()
         await seen.page.get_by_role("radio", name="العربية").check()
-        dialog = seen.page.get_by_role("dialog", name="محادثة Pell & Rowan")
+        dialog = seen.page.get_by_role("dialog", name="محادثة \u2068Pell & Rowan\u2069")
         await expect(dialog).to_be_visible()
         await seen.page.reload()
         await dialog.get_by_role("button", name="اسأل المساعد").click()
@@ -452,6 +452,11 @@ async def test_arabic_is_mirrored_and_remembered(desk: Desk, shop: Any, windows:
         assert (await back.bounding_box())["x"] > (await close.bounding_box())["x"]
         await expect(seen.page.locator("deskbell-widget .desk")).to_have_attribute("dir", "rtl")
         await expect(back.locator(".icon")).to_have_css("scale", "-1 1")
+        # A field reads as the page does until something is written in it, and then as that does.
+        field = dialog.get_by_role("textbox")
+        for text, direction in (("", "rtl"), ("Hello", "ltr"), ("مرحبا", "rtl"), ("", "rtl")):
+            await field.fill(text)
+            await expect(field).to_have_css("direction", direction)
 
 
 SMALL = {"viewport": {"width": 360, "height": 640}, "has_touch": True}

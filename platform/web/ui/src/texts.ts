@@ -69,3 +69,9 @@ export class Texts<Key extends string> {
     });
   }
 }
+
+/** The direction of a field: that of what is written in it; while it is empty, that of the page around it. */
+export function fieldDir(text: string): "auto" | undefined {
+  // An empty field with dir="auto" reads from left to right, wherever it stands.
+  return text ? "auto" : undefined;
+}

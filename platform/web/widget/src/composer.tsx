@@ -9,6 +9,7 @@ import { useSignal } from "@preact/signals";
 import { isComposing } from "@deskbell/ui/composing.ts";
 import { send, smile } from "@deskbell/ui/drawings.ts";
 import { Icon } from "@deskbell/ui/icon.tsx";
+import { fieldDir } from "@deskbell/ui/texts.ts";
 import { About, Emoji, Reason } from "./later.tsx";
 import type { Session } from "./session.ts";
 import type { Talk } from "./talk.ts";
@@ -105,7 +106,7 @@ export function Composer({ talk }: { talk: Talk }): JSX.Element {
         <textarea
           ref={field}
           rows={1}
-          dir="auto"
+          dir={fieldDir(text.value)}
           data-focus
           enterkeyhint="send"
           aria-label={words.t("write")}

@@ -3,7 +3,7 @@
 import type { JSX } from "preact";
 import { warn } from "@deskbell/ui/drawings.ts";
 import { Icon } from "@deskbell/ui/icon.tsx";
-import type { Texts } from "@deskbell/ui/texts.ts";
+import { fieldDir, type Texts } from "@deskbell/ui/texts.ts";
 import type { PrechatField } from "./site.ts";
 import type { Key } from "./texts/en.ts";
 
@@ -39,23 +39,24 @@ export function Field({ field, value, fault, texts, put }: FieldProps): JSX.Elem
     name,
     required,
     value,
+    dir: fieldDir(value),
     "aria-required": required,
     "aria-invalid": fault !== undefined,
     "aria-describedby": fault === undefined ? undefined : `${id}-fault`,
     class: fault === undefined ? "in" : "in err",
   };
   const control = (): JSX.Element => {
-    if (kind === "textarea") return <textarea {...shared} dir="auto" rows={3} maxLength={4000} onInput={(event) => { put(event.currentTarget.value); }} />;
+    if (kind === "textarea") return <textarea {...shared} rows={3} maxLength={4000} onInput={(event) => { put(event.currentTarget.value); }} />;
     if (kind === "select") {
       return (
-        <select {...shared} onChange={(event) => { put(event.currentTarget.value); }}>
+        <select {...shared} dir={undefined} onChange={(event) => { put(event.currentTarget.value); }}>
           <option value="">{texts.t("choose")}</option>
           {options.map((option) => <option key={option}>{option}</option>)}
         </select>
       );
     }
     return (
-      <input {...shared} list={undefined} dir="auto" maxLength={200} type={kind} autocomplete={COMPLETES[kind === "email" ? "email" : name] ?? "off"} onInput={(event) => { put(event.currentTarget.value); }} />
+      <input {...shared} list={undefined} maxLength={200} type={kind} autocomplete={COMPLETES[kind === "email" ? "email" : name] ?? "off"} onInput={(event) => { put(event.currentTarget.value); }} />
     );
   };
   return (

@@ -6,6 +6,7 @@ import { check, face1, face2, face3, face4, face5 } from "@deskbell/ui/drawings.
 import { Icon } from "@deskbell/ui/icon.tsx";
 import { asError } from "@deskbell/client";
 import "./parts.ts";
+import { fieldDir } from "@deskbell/ui/texts.ts";
 import styles from "./rating.css?inline";
 import type { Session } from "./session.ts";
 import { adopt } from "./sheets.ts";
@@ -75,7 +76,7 @@ export function Rating({ session, name, done }: RatingProps): JSX.Element {
           </div>
           <textarea
             class="in"
-            dir="auto"
+            dir={fieldDir(comment.value)}
             rows={1}
             maxLength={1000}
             aria-label={texts.t("anythingToAdd")}

@@ -9,6 +9,7 @@ import type { PublicUser } from "@deskbell/client";
 import { isComposing } from "@deskbell/ui/composing.ts";
 import * as draw from "@deskbell/ui/drawings.ts";
 import { Icon } from "@deskbell/ui/icon.tsx";
+import { fieldDir } from "@deskbell/ui/texts.ts";
 import { preferences, prefer } from "../preferences.ts";
 import { show } from "../overlays.ts";
 import { keyLine } from "../parts/keycaps.tsx";
@@ -153,7 +154,7 @@ export function Composer({ talk }: { talk: Talk }): JSX.Element {
           <textarea
             ref={field}
             rows={note ? 2 : 3}
-            dir={text ? "auto" : undefined /* what is empty reads as the page does */}
+            dir={fieldDir(text)}
             aria-label={t(note ? "thread.note.field" : "thread.reply.field")}
             placeholder={t(note ? "thread.note.placeholder" : "thread.reply.placeholder", { name: visitor })}
             value={text}

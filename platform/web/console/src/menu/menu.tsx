@@ -8,6 +8,7 @@ import { chat, search } from "@deskbell/ui/drawings.ts";
 import { Icon } from "@deskbell/ui/icon.tsx";
 import type { JSX } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
+import { fieldDir } from "@deskbell/ui/texts.ts";
 import { nameOf } from "../list/row.tsx";
 import { rowOf } from "../lists.ts";
 import { Dialog } from "../parts/dialog.tsx";
@@ -80,7 +81,7 @@ export function CommandMenu({ page, cases: meant, query: first = "", onClose }: 
           aria-label={label}
           placeholder={page === undefined ? t("menu.ask") : label}
           value={query}
-          dir="auto"
+          dir={fieldDir(query)}
           onInput={(event) => {
             setQuery(event.currentTarget.value);
             setAt(0);
@@ -168,7 +169,7 @@ function TransferNote({ subject, to, onClose, onSend }: { subject: string; to: s
         aria-label={t("transfer.note")}
         placeholder={t("transfer.note")}
         value={note}
-        dir="auto"
+        dir={fieldDir(note)}
         onInput={(event) => { setNote(event.currentTarget.value); }}
         onKeyDown={(event) => {
           if (event.key === "Enter" && !isComposing(event) && (event.ctrlKey || event.metaKey)) onSend(note.trim());

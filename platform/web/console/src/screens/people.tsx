@@ -4,6 +4,7 @@ import { search as glass } from "@deskbell/ui/drawings.ts";
 import { Icon } from "@deskbell/ui/icon.tsx";
 import type { JSX } from "preact";
 import { useState } from "preact/hooks";
+import { fieldDir } from "@deskbell/ui/texts.ts";
 import type { Team } from "../records.ts";
 import { useDesk } from "../use-desk.ts";
 import { t } from "../words.ts";
@@ -73,7 +74,7 @@ function PeopleHere(): JSX.Element {
             <>
               <span class="sc-find">
                 <Icon of={glass} size={16} />
-                <input class="field" type="search" dir="auto" aria-label={t("screens.people.find")} placeholder={t("screens.people.find")} value={sought} onInput={(event) => { seek(event.currentTarget.value); }} />
+                <input class="field" type="search" dir={fieldDir(sought)} aria-label={t("screens.people.find")} placeholder={t("screens.people.find")} value={sought} onInput={(event) => { seek(event.currentTarget.value); }} />
               </span>
               <Shown of={people} lines={8}>
                 {(all) => {

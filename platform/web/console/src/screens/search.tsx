@@ -8,6 +8,7 @@ import { search as glass } from "@deskbell/ui/drawings.ts";
 import { Icon } from "@deskbell/ui/icon.tsx";
 import type { JSX } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
+import { fieldDir } from "@deskbell/ui/texts.ts";
 import { nameOfUser } from "../visitors.ts";
 import { t, texts } from "../words.ts";
 import { go, goToRoom, place } from "../route.ts";
@@ -119,7 +120,7 @@ export function Search(): JSX.Element {
       >
         <span class="sc-find">
           <Icon of={glass} size={16} />
-          <input ref={field} class="field" type="search" dir="auto" aria-label={t("screens.search.field")} placeholder={t("screens.search.field")} value={typed} maxLength={500} onInput={(event) => { type(event.currentTarget.value); }} />
+          <input ref={field} class="field" type="search" dir={fieldDir(typed)} aria-label={t("screens.search.field")} placeholder={t("screens.search.field")} value={typed} maxLength={500} onInput={(event) => { type(event.currentTarget.value); }} />
         </span>
         <details class="sr-filters" open={isNarrowed}>
           <summary>{t("screens.search.narrow")}</summary>

@@ -4,6 +4,7 @@ import type { JSX } from "preact";
 import { useLayoutEffect, useRef, useState } from "preact/hooks";
 import type { Message } from "@deskbell/client";
 import { isComposing } from "@deskbell/ui/composing.ts";
+import { fieldDir } from "@deskbell/ui/texts.ts";
 import { preferences } from "../preferences.ts";
 import { t } from "../words.ts";
 import { sends } from "../composer/sending.ts";
@@ -43,7 +44,7 @@ export function EditField({ message, talk }: { message: Message; talk: Talk }): 
       <textarea
         ref={field}
         class="field"
-        dir="auto"
+        dir={fieldDir(text)}
         rows={Math.min(10, text.split("\n").length + 1)}
         aria-label={t("thread.edit")}
         value={text}

@@ -6,6 +6,7 @@ import type { Message } from "@deskbell/client";
 import { isComposing } from "@deskbell/ui/composing.ts";
 import * as draw from "@deskbell/ui/drawings.ts";
 import { Icon } from "@deskbell/ui/icon.tsx";
+import { fieldDir } from "@deskbell/ui/texts.ts";
 import { t } from "../words.ts";
 import { anchorOf } from "./rows.ts";
 import type { Talk } from "./talk.ts";
@@ -73,7 +74,7 @@ export function Find({ talk }: { talk: Talk }): JSX.Element {
       <input
         ref={field}
         type="search"
-        dir="auto"
+        dir={fieldDir(q)}
         aria-label={t("thread.find")}
         placeholder={t("thread.find")}
         value={q}

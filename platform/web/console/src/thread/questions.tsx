@@ -5,6 +5,7 @@ import { useEffect, useState } from "preact/hooks";
 import type { Message } from "@deskbell/client";
 import { plain } from "@deskbell/ui/markup.ts";
 import { Rich } from "@deskbell/ui/rich.tsx";
+import { fieldDir } from "@deskbell/ui/texts.ts";
 import { moment } from "@deskbell/ui/times.ts";
 import { type Key, t, texts } from "../words.ts";
 import { Question } from "../parts/dialog.tsx";
@@ -62,7 +63,7 @@ function Report({ talk, message, onClose }: OfMessage): JSX.Element {
       </fieldset>
       <label>
         {t("thread.report.comment")}
-        <textarea class="field" rows={2} maxLength={500} dir="auto" value={comment} onInput={(event) => { setComment(event.currentTarget.value); }} />
+        <textarea class="field" rows={2} maxLength={500} dir={fieldDir(comment)} value={comment} onInput={(event) => { setComment(event.currentTarget.value); }} />
       </label>
     </Question>
   );

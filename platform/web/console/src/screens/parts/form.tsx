@@ -6,6 +6,7 @@
 import { asError, type DeskbellError } from "@deskbell/client";
 import type { ComponentChildren, JSX } from "preact";
 import { useEffect, useId, useRef, useState } from "preact/hooks";
+import { fieldDir } from "@deskbell/ui/texts.ts";
 import { t } from "../../words.ts";
 import { Problem, sentence } from "./page.tsx";
 import { useUnsaved } from "./unsaved.ts";
@@ -137,18 +138,18 @@ type InputProps = Omit<FieldProps, "children"> & {
   /** More lines than one. */
   rows?: number;
   /** What people wrote reads in its own direction; codes read left to right. */
-  dir?: "auto" | "ltr";
+  dir?: "ltr";
 };
 
-export function TextField({ value, set, type = "text", rows, dir = "auto", label, hint, wrong, ...more }: InputProps): JSX.Element {
+export function TextField({ value, set, type = "text", rows, dir, label, hint, wrong, ...more }: InputProps): JSX.Element {
   return (
     <Field label={label} hint={hint} wrong={wrong}>
       {(own) =>
         rows === undefined ? (
           // eslint-disable-next-line @typescript-eslint/no-unnecessary-type-assertion -- the types tell inputs apart by one literal each
-          <input {...own} {...more} class="field" type={type as "text"} dir={dir} value={value} onInput={(event) => { set(event.currentTarget.value); }} />
+          <input {...own} {...more} class="field" type={type as "text"} dir={dir ?? fieldDir(value)} value={value} onInput={(event) => { set(event.currentTarget.value); }} />
         ) : (
-          <textarea {...own} {...more} class="field" rows={rows} dir={dir} value={value} onInput={(event) => { set(event.currentTarget.value); }} />
+          <textarea {...own} {...more} class="field" rows={rows} dir={dir ?? fieldDir(value)} value={value} onInput={(event) => { set(event.currentTarget.value); }} />
         )
       }
     </Field>

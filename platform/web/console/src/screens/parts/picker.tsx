@@ -3,6 +3,7 @@
 import type { ComponentChildren, JSX } from "preact";
 import { useEffect, useId, useRef, useState } from "preact/hooks";
 import { isComposing } from "@deskbell/ui/composing.ts";
+import { fieldDir } from "@deskbell/ui/texts.ts";
 import { t } from "../../words.ts";
 
 export interface Option {
@@ -72,7 +73,7 @@ export function Picker({ label, options, choose, close, several = false }: Picke
 
   return (
     <div class="pop sc-picker" ref={box}>
-      <input ref={field} class="field" dir="auto" role="combobox" aria-expanded="true" aria-autocomplete="list" aria-controls={`${id}-list`} aria-activedescendant={found[on] ? `${id}-${on}` : undefined} aria-label={label} placeholder={t("screens.pick")} value={typed} onInput={(event) => { type(event.currentTarget.value); move(0); }} onKeyDown={pressed} />
+      <input ref={field} class="field" dir={fieldDir(typed)} role="combobox" aria-expanded="true" aria-autocomplete="list" aria-controls={`${id}-list`} aria-activedescendant={found[on] ? `${id}-${on}` : undefined} aria-label={label} placeholder={t("screens.pick")} value={typed} onInput={(event) => { type(event.currentTarget.value); move(0); }} onKeyDown={pressed} />
       <div id={`${id}-list`} role="listbox" aria-label={label} aria-multiselectable={several} onMouseDown={(event) => { event.preventDefault(); /* the focus stays in the field */ }}>
         {found.map((option, index) => (
           <div key={option.id} id={`${id}-${index}`} role="option" aria-selected={index === on} aria-checked={several ? Boolean(option.chosen) : undefined} onPointerMove={() => { move(index); }} onClick={() => void choose(option.id)}>
