@@ -25,7 +25,6 @@ UNKNOWN = (
     "I'm not sure of the answer, and I don't want to guess. Could you put it another way, or shall I ask a person?"
 )
 NOT_UNDERSTOOD = "I'm not sure of the answer, and I don't want to guess. I've asked a colleague to join."
-JOINING = "I've asked a colleague to join."
 NO_PERSON = "All right. You can ask for a person at any time."
 EMPTY = "I can only read text. What would you like to know?"
 
@@ -90,7 +89,7 @@ class FaqBot:
         offered = bool(turn.state.get("misses"))
         if talk == "human" or (offered and _is(text, _YES)):
             yield SetState({"misses": 0})
-            yield Escalate("asked_human", say=JOINING, summary=_summary(turn.state, text))
+            yield Escalate("asked_human", summary=_summary(turn.state, text))
         elif talk or (offered and _is(text, _NO)) or not text:
             yield SetState({"misses": 0})
             yield Say({"greeting": HELLO, "thanks": WELCOME}.get(talk or "", NO_PERSON if text else EMPTY))

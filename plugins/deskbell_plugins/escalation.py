@@ -23,7 +23,6 @@ from deskbell import EscalationRule, HandOver, Phrases, PluginContext, Situation
 MAX_SUMMARY = 300  # characters
 MAX_ASKED = 500  # characters of a message in which a wish for a person is looked for
 
-JOINING = "I've asked a colleague to join."
 NOT_SURE = "I'm not sure of the answer, and I don't want to guess. I've asked a colleague to join."
 BROKEN = "Something did not work on my side. I've asked a colleague to join."
 
@@ -138,17 +137,17 @@ class DefaultRule:
 
 
 def _why(lists: Lists, situation: Situation, normalised: str) -> tuple[str, str]:
-    """The reason, in one word, and what the visitor reads; no reason: no hand-over."""
+    """The reason, in one word, and what the visitor reads, empty: what is usual; no reason: no hand-over."""
     if situation.trigger == "visitor":
-        return situation.reason or "asked_human", JOINING
+        return situation.reason or "asked_human", ""
     if situation.trigger == "bot":
         return situation.reason or "bot_asked", ""
     if situation.trigger == "error":
         return situation.reason or "bot_error", BROKEN
     if any(asks_for_a_person(message.text) for message in situation.messages) or lists.phrases.find(normalised):
-        return "asked_human", JOINING
+        return "asked_human", ""
     if word := lists.at_once.find(normalised):
-        return f"word:{word}", JOINING
+        return f"word:{word}", ""
     limit = lists.settings.misses
     if limit and _misses(situation.state) >= limit and not _helped_since(situation):
         return "not_understood", NOT_SURE

@@ -376,7 +376,7 @@ async def test_what_is_written_offline_and_over_a_reload_is_sent_once_and_in_ord
         await talk.says("Two")
         await talk.says("Three")
         await expect(talk.message("Two")).to_contain_text("Sends when you're back online")
-        await expect(talk.message("Three")).to_contain_text("Waiting")
+        await expect(talk.message("Three")).to_contain_text("Sends when you're back online")
         await talk.context.set_offline(False)
         await expect(talk.log.locator(".pending")).to_have_count(0, timeout=20_000)
 

@@ -223,7 +223,7 @@ async def test_from_the_bell_to_the_rating(desk: Desk, shop: Any, windows: Any, 
 
         case = await waiting_case(desk, agent)
         await agent.post(f"/cases/{case['id']}/claim")
-        await line.says(case["room"], "Hello, this is Ines.")
+        await line.says(case["room"], "Hello, **this** is Ines.")
         await expect(seen.launcher).to_have_attribute("aria-label", "Open chat, 1 unread message")
         await seen.page.reload()  # idle time is enough to know of it again
         await expect(seen.launcher).to_have_attribute("aria-label", "Open chat, 1 unread message")

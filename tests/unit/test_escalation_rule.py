@@ -74,12 +74,12 @@ def test_talk_about_people_is_no_wish_for_one(text: str) -> None:
 
 
 async def test_asking_in_words_brings_a_person_before_the_bot_is_asked() -> None:
+    """Without words of its own: the platform's usual ones are said in the visitor's language."""
     found = await decide("My order is late.", "I want to talk to a human.")
 
     assert found == HandOver(
         reason="asked_human",
         summary="My order is late.\nI want to talk to a human.",
-        say="I've asked a colleague to join.",
     )
 
 

@@ -157,7 +157,7 @@ async def test_who_asks_for_a_person_gets_one(pages: Path, text: str) -> None:
 
     assert isinstance(rung, Escalate)
     assert rung.reason == "asked_human"
-    assert rung.say == "I've asked a colleague to join."
+    assert rung.say == "", "the platform's usual words, in the visitor's language"
 
 
 async def test_the_offer_of_a_person_can_be_taken_or_left(pages: Path) -> None:

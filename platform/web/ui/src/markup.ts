@@ -69,7 +69,8 @@ export function plain(text: string): string {
   return line.endsWith("…") ? line.replace(/(^|\s)(?:\*\*|\*|`)(?=\S)/g, "$1") : line;
 }
 
-function said(parts: readonly Inline[]): string {
+/** The words of a piece, without its marks. */
+export function said(parts: readonly Inline[]): string {
   return parts.map((part) => ("inside" in part ? said(part.inside) : part.text)).join("");
 }
 

@@ -16,7 +16,7 @@ import type { Talk } from "./talk.ts";
 import { words } from "./words.ts";
 
 /** From here on what is left is said. */
-const NEAR_BYTES = 1_500;
+const NEAR = 1_500;
 
 export function Composer({ talk }: { talk: Talk }): JSX.Element {
   const { session } = talk;
@@ -26,7 +26,7 @@ export function Composer({ talk }: { talk: Talk }): JSX.Element {
   const editing = talk.editing.value;
   const about = editing ?? talk.replyTo.value;
   const text = editing ? talk.editText : session.draft;
-  const left = session.maxBytes.value - bytes(text.value);
+  const left = charsLeft(text.value, session.maxBytes.value);
   const ready = text.value.trim() !== "" && left >= 0 && !busy.value;
 
   useLayoutEffect(() => {
@@ -126,7 +126,7 @@ export function Composer({ talk }: { talk: Talk }): JSX.Element {
         </button>
       </form>
       <p class={left < 0 ? "left bad" : "left"} id="deskbell-left" role="status">
-        {left < NEAR_BYTES && (left < 0 ? words.t("tooLong", { n: -left }) : words.t("charsLeft", { n: left }))}
+        {left < NEAR && (left < 0 ? words.t("tooLong", { n: -left }) : words.t("charsLeft", { n: left }))}
       </p>
     </div>
   );
@@ -151,7 +151,9 @@ function placeholder(session: Session): string {
 
 const encoder = new TextEncoder();
 
-function bytes(text: string): number {
+/** How many characters may be added to a text; below zero: how many are to go. They count as much as those there are. */
+export function charsLeft(text: string, maxBytes: number): number {
   // Nothing short can be near the limit.
-  return text.length < 4000 ? text.length : encoder.encode(text).length;
+  const bytes = text.length < 4000 ? 0 : encoder.encode(text).length;
+  return bytes ? Math.floor(((maxBytes - bytes) * text.length) / bytes) : maxBytes - text.length;
 }

@@ -10,6 +10,10 @@ import { Thread } from "./thread.tsx";
 import type { Widget } from "./widget.ts";
 import { words } from "./words.ts";
 
+/** What others say of a conversation with; it is not worth a file of its own. */
+export { plain, read, said } from "@deskbell/ui/markup.ts";
+export { eventLine } from "./events.ts";
+
 for (const css of conversationStyles) adopt(css);
 
 export function Conversation({ widget }: { widget: Widget }): JSX.Element {

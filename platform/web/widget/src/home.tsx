@@ -3,6 +3,7 @@
 import type { JSX } from "preact";
 import { bell, chat, moon, right } from "@deskbell/ui/drawings.ts";
 import { Icon } from "@deskbell/ui/icon.tsx";
+import { fetched } from "@deskbell/ui/lazy.tsx";
 import { Face } from "./face.tsx";
 import { CloseButton, MenuButton } from "./header.tsx";
 import { Strip } from "./strip.tsx";
@@ -75,6 +76,8 @@ function Availability({ widget }: { widget: Widget }): JSX.Element {
   );
 }
 
+const plain = fetched(async () => (await import("./conversation.tsx")).plain);
+
 /** The conversation of before, with its last line. */
 function Resume({ widget }: { widget: Widget }): JSX.Element | null {
   const { texts, frame } = widget;
@@ -91,7 +94,7 @@ function Resume({ widget }: { widget: Widget }): JSX.Element | null {
       {owner === "waiting" ? <Face of="waiting" /> : person ? <Face of="person" name={person.name} avatar={person.avatar} desk={frame.desk} /> : <Face of="bot" />}
       <span>
         <b>{texts.t(owner === "closed" ? "closedChat" : "continueChat")}</b>
-        <small dir="auto">{last ? `${speaker ?? ""}: ${last.content}` : texts.t("nothingYet")}</small>
+        <small dir="auto">{last ? <><bdi>{speaker}</bdi>: {plain()?.(last.content)}</> : texts.t("nothingYet")}</small>
       </span>
       {unread > 0 ? (
         <span class="dot">

@@ -92,7 +92,7 @@ function Drawn({ row, talk }: { row: Row; talk: Talk }): JSX.Element {
   }
 }
 
-/** What the platform said, one line each; of a long run the last three and a button. */
+/** What the platform said, one line each. */
 function Events({ row }: { row: EventsRow }): JSX.Element {
   return (
     <div class="events">

@@ -2,7 +2,6 @@
 
 import type { Client, Message } from "@deskbell/client";
 import type { Texts } from "@deskbell/ui/texts.ts";
-import { eventLine } from "./events.ts";
 import type { Session } from "./session.ts";
 import type { Key } from "./texts/en.ts";
 
@@ -23,14 +22,27 @@ export async function historyOf(client: Client, room: string): Promise<Message[]
   return all;
 }
 
+/** How a conversation is read. */
+export type Reading = Pick<typeof import("./conversation.tsx"), "eventLine" | "read" | "said">;
+
+/** Line by line, without its marks. */
+function unmarked(text: string, { read, said }: Reading): string {
+  const blocks = read(text).map((block) => {
+    if (block.is === "code") return block.text;
+    if (block.is === "list") return block.items.map((item, at) => `${block.ordered ? `${block.start + at}.` : "•"} ${said(item)}`).join("\n");
+    return block.is === "quote" ? said(block.inside).replace(/^/gm, "> ") : said(block.inside);
+  });
+  return blocks.join("\n");
+}
+
 /** One line for who and when, then what they said. */
-export function transcriptOf(messages: readonly Message[], site: string, texts: Texts<Key>, happened: (message: Message) => string): string {
+export function transcriptOf(messages: readonly Message[], site: string, texts: Texts<Key>, reading: Reading): string {
   const language = texts.language.value;
   const moment = new Intl.DateTimeFormat(language, { dateStyle: "medium", timeStyle: "short" });
   const lines = [texts.t("transcriptOf", { site }), ""];
   for (const message of messages) {
     const { sender, created_at, content, deleted, kind } = message;
-    const said = deleted ? texts.t("removed") : kind === "system" ? happened(message) : content;
+    const said = deleted ? texts.t("removed") : kind === "system" ? reading.eventLine(message) : unmarked(content, reading);
     const at = moment.format(new Date(created_at));
     lines.push(kind === "system" ? `${at}  – ${said}` : `${at}  ${sender.name}\n${said}`, "");
   }
@@ -40,8 +52,9 @@ export function transcriptOf(messages: readonly Message[], site: string, texts: 
 /** Fetch the whole conversation and hand it over as a file. */
 export async function giveTranscript(session: Session, room: string): Promise<void> {
   const site = session.site.value?.name ?? "";
+  const { eventLine, read, said } = await import("./conversation.tsx");
   const messages = await historyOf(session.client, room);
-  download(`${site || "chat"} ${new Date().toISOString().slice(0, 10)}.txt`, transcriptOf(messages, site, session.texts, eventLine));
+  download(`${site || "chat"} ${new Date().toISOString().slice(0, 10)}.txt`, transcriptOf(messages, site, session.texts, { eventLine, read, said }));
 }
 
 function download(name: string, text: string): void {

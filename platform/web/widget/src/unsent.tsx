@@ -14,7 +14,6 @@ export function UnsentRow({ row, talk }: { row: Row; talk: Talk }): JSX.Element 
   const { session } = talk;
   const live = session.online.value === "live";
   const quiet = unsent.state === "sending" && live;
-  const oldest = talk.outgoing.unsent.value.find(({ state }) => state === "sending" || state === "delayed") === unsent;
   return (
     <article class={`msg me${quiet ? "" : " pending"} ${unsent.state}${first ? " first" : ""}${last ? " last" : ""}`} aria-label={words.t("notSentYet")}>
       <div class="say">
@@ -24,7 +23,7 @@ export function UnsentRow({ row, talk }: { row: Row; talk: Talk }): JSX.Element 
         <Stopped unsent={unsent} talk={talk} />
       ) : (
         <p class="meta">
-          <Icon of={clock} size={13} /> {words.t(quiet ? "stateSending" : unsent.state === "sending" && oldest ? "stateOffline" : "stateWaiting")}
+          <Icon of={clock} size={13} /> {words.t(quiet ? "stateSending" : live ? "stateSoon" : "stateOffline")}
         </p>
       )}
     </article>

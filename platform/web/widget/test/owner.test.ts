@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
 import type { Message, RoomState } from "@deskbell/client";
 import { endOf } from "@deskbell/ui/ending.ts";
+import { read, said as wordsOf } from "@deskbell/ui/markup.ts";
 import { Texts } from "@deskbell/ui/texts.ts";
 import { ownerOf } from "../src/owner.ts";
 import { english } from "../src/texts/en.ts";
@@ -37,10 +38,11 @@ test("a conversation that has ended is closed until somebody writes in it again"
 });
 
 test("a transcript says who said what, in plain text", () => {
-  const said = [message(1, { content: "<b>Hello</b>" }), event(2, "agent_joined"), message(3, { deleted: true, content: "" })];
-  const text = transcriptOf(said, "Pell", new Texts(english), ({ content }) => `what ${content} means`);
+  const said = [message(1, { content: "<b>Hello</b>" }), event(2, "agent_joined"), message(3, { deleted: true, content: "" }), message(4, { content: "**Two**:\n\n1. `one`\n2. *other*\n> and a quote" })];
+  const text = transcriptOf(said, "Pell", new Texts(english), { read, said: wordsOf, eventLine: ({ content }) => `what ${content} means` });
   expect(text).toContain("Conversation with Pell");
   expect(text).toContain("Maya\n<b>Hello</b>");
   expect(text).toContain("– what agent_joined means");
   expect(text).toContain("(removed)");
+  expect(text).toContain("Maya\nTwo:\n1. one\n2. other\n> and a quote");
 });

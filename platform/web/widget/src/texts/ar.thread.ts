@@ -21,7 +21,7 @@ export const thread: Catalog = {
   stateDelivered: "وصلت",
   stateSeen: "قُرئت",
   stateOffline: "تُرسل عند عودة الاتصال",
-  stateWaiting: "في الانتظار",
+  stateSoon: "تُرسل بعد لحظات",
   notSentYet: "رسالتك، لم تُرسل بعد",
   slowDown: "لحظة من فضلك، كان ذلك كثيرًا دفعة واحدة",
 

@@ -19,7 +19,7 @@ export const thread = {
   stateDelivered: "Delivered",
   stateSeen: "Seen",
   stateOffline: "Sends when you're back online",
-  stateWaiting: "Waiting",
+  stateSoon: "Sends in a moment",
   notSentYet: "Your message, not sent yet",
   slowDown: "One moment, that was a lot at once",
 
