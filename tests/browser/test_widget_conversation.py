@@ -312,6 +312,26 @@ async def test_the_end_stays_in_sight_while_one_writes_much(desk: Desk, talks: A
         await expect(talk.button("Go to the latest message")).to_have_count(0)
 
 
+async def test_the_field_is_as_high_as_its_text_in_any_size(desk: Desk, talks: Any) -> None:
+    """Set large, on a narrow screen, and after a reload."""
+    async with talks() as (talk, _):
+
+        async def whole() -> bool:
+            return bool(await talk.field.evaluate("field => field.scrollHeight <= field.clientHeight + 1"))
+
+        await talk.field.fill("A line that is long enough for two")
+        await talk.button("Menu").click()
+        await talk.panel.locator("input[name=size]").nth(3).check(force=True)
+        await expect(talk.panel.locator("input[name=size]").nth(3)).to_be_checked()
+        await desk.until(whole)
+        await talk.page.keyboard.press("Escape")
+        await talk.page.set_viewport_size({"width": 360, "height": 740})
+        await desk.until(whole)
+        await talk.page.reload()
+        await expect(talk.field).to_have_value("A line that is long enough for two")
+        await desk.until(whole)
+
+
 async def test_how_it_went_is_asked_where_one_looks(desk: Desk, talks: Any) -> None:
     desk.bot.answers("A long answer. " * 30)
     async with talks() as (talk, _):

@@ -312,6 +312,35 @@ async def test_who_is_known_to_the_page_is_known_here_until_they_log_out(
         await expect(seen.panel.locator(".resume")).to_have_count(0)
 
 
+async def test_who_logs_out_in_one_tab_is_logged_out_in_all(desk: Desk, shop: Any, windows: Any, embedded: Any) -> None:
+    """Also where the chat is of somebody else, and where it is not open."""
+    address = embedded()
+    async with windows(desk.address, shop.address) as (context, _):
+        one, other, third = [await visit(context, address) for _ in range(3)]
+        maya = signed("maya-3", "Maya")
+        await one.page.evaluate("(identity) => Deskbell.identify(identity)", maya)
+        await third.page.evaluate("(identity) => Deskbell.identify(identity)", signed("tom-3", "Tom"))
+        await one.launcher.click()
+        await one.button("Ask the assistant Answers at once").click()
+        await one.panel.get_by_role("textbox").fill("Something private")
+        await one.page.keyboard.press("Enter")
+        await expect(one.panel.get_by_text("You said: Something private", exact=True)).to_be_visible()
+        await other.page.evaluate("(identity) => Deskbell.identify(identity)", maya)
+        await other.launcher.click()
+        await other.panel.locator(".resume").click()
+        await expect(other.panel.get_by_text("Something private", exact=True)).to_be_visible()
+        await other.panel.get_by_role("textbox").fill("Begun elsewhere")
+
+        await one.page.evaluate("Deskbell.logout()")
+        await expect(other.panel.get_by_text("Something private")).to_have_count(0)
+        await expect(other.panel.get_by_role("heading")).not_to_contain_text("Maya")
+        await other.button("Ask the assistant Answers at once").click()
+        await expect(other.panel.get_by_role("textbox")).to_have_value("")
+        await expect(other.panel.get_by_text("Something private")).to_have_count(0)
+        await third.launcher.click()
+        await expect(third.panel.get_by_role("heading")).not_to_contain_text("Tom")
+
+
 async def test_what_the_site_asks_first_is_checked_and_told(desk: Desk, shop: Any, windows: Any, embedded: Any) -> None:
     async with windows(desk.address, shop.address) as (context, _):
         seen = await visit(context, embedded("asks"))

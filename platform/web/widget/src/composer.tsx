@@ -29,7 +29,7 @@ export function Composer({ talk }: { talk: Talk }): JSX.Element {
   const left = charsLeft(text.value, session.maxBytes.value);
   const ready = text.value.trim() !== "" && left >= 0 && !busy.value;
 
-  useLayoutEffect(() => {
+  const fit = (): void => {
     const element = field.current;
     const form = element?.form;
     if (!form) return;
@@ -37,7 +37,14 @@ export function Composer({ talk }: { talk: Talk }): JSX.Element {
     element.style.height = "auto";
     element.style.height = `${element.scrollHeight}px`;
     form.style.minHeight = "";
-  }, [text.value]);
+  };
+  useLayoutEffect(fit, [text.value]);
+  useLayoutEffect(() => {
+    // It is as wide as there is room, and its buttons as large as the text is.
+    const seen = new ResizeObserver(() => requestAnimationFrame(fit));
+    if (field.current?.form) seen.observe(field.current.form);
+    return () => { seen.disconnect(); };
+  }, []);
   useLayoutEffect(() => {
     if (editing || talk.replyTo.value) field.current?.focus();
   }, [editing, talk.replyTo.value]);

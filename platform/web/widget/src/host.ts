@@ -28,7 +28,8 @@ export type Call =
   | ["setAttributes", Record<string, string>]
   | ["setLocale", string]
   | ["setTheme", "light" | "dark" | "auto"]
-  | ["reset"];
+  /** `elsewhere`: another tab has logged out, and this one is to follow. */
+  | ["reset", "elsewhere"?];
 
 export interface HostApi {
   open(): void;

@@ -8,7 +8,7 @@
 import type { Chat, ChatFile, Frame } from "./frame.ts";
 import { Dress } from "./dress.ts";
 import { type Call, Host, type HostApi } from "./host.ts";
-import { keepIn, wasHere } from "./keep.ts";
+import { keepIn, onForgotten, wasHere } from "./keep.ts";
 import { kit } from "./kit.ts";
 import { Launcher } from "./launcher.ts";
 import styles from "./launcher.css?inline";
@@ -95,6 +95,12 @@ function load(own: HTMLScriptElement): void {
     if (wanted && frame) fetched().catch(() => undefined);
   };
 
+  onForgotten(desk, siteKey, () => {
+    // A page that has said who reads it says so no more.
+    early.splice(0, early.length, ...early.filter(([name]) => name !== "identify" && name !== "setAttributes"));
+    if (chat) perform(["reset", "elsewhere"]);
+    else said.clear();
+  });
   const host = new Host(perform);
   const waiting = window.Deskbell;
   window.Deskbell = host.api;

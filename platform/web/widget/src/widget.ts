@@ -98,7 +98,7 @@ export class Widget {
       case "setTheme":
         break; // the loader has done it
       case "reset":
-        void this.reset();
+        void this.reset(call[1]);
         break;
     }
   }
@@ -162,14 +162,16 @@ export class Widget {
     }
   }
 
-  /** Forget who this is, here and in the browser. */
-  async reset(): Promise<void> {
+  /** Forget who this is, here and in the browser; there it is done where it was done `elsewhere`. */
+  async reset(elsewhere?: "elsewhere"): Promise<void> {
     const old = this.session.peek();
     const { desk, siteKey, kit } = this.frame;
     this.#identity = this.named.value = undefined;
     this.#attributes = {};
-    await old.client.logout().catch(() => undefined);
-    kit.forgetAll(desk, siteKey);
+    if (!elsewhere) {
+      await old.client.logout().catch(() => undefined);
+      kit.forgetAll(desk, siteKey);
+    }
     this.#replace(old);
     this.go("home");
     this.frame.dress.wear();
