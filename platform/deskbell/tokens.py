@@ -36,6 +36,7 @@ class Claims:
     user: UserId
     token_version: int
     expires_us: int
+    login: str = ""
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,7 @@ class Tokens:
         return cls(keys, clock, issuer=issuer, audience=audience, access_s=access_s)
 
     def sign(self, actor: Actor) -> tuple[str, int]:
-        """A new access token for ``actor``, and the seconds it lives."""
+        """A new access token for ``actor``, of their login if there is one, and the seconds it lives."""
         now_s = self._clock.now_us() // 1_000_000
         token = jwt.encode(
             {
@@ -91,6 +92,7 @@ class Tokens:
                 "iat": now_s,
                 "exp": now_s + self.access_s,
                 "jti": new_id(),
+                **({"sid": actor.login} if actor.login else {}),
             },
             self._signing.signing,
             algorithm=self._signing.algorithm,
@@ -125,7 +127,11 @@ class Tokens:
             )
             expires_s = int(claims["exp"])
             parsed = Claims(
-                TenantId(str(claims["tid"])), UserId(str(claims["sub"])), int(claims["ver"]), expires_s * 1_000_000
+                TenantId(str(claims["tid"])),
+                UserId(str(claims["sub"])),
+                int(claims["ver"]),
+                expires_s * 1_000_000,
+                str(claims.get("sid", "")),
             )
         except (jwt.PyJWTError, KeyError, ValueError, TypeError, UnicodeError) as error:
             raise Unauthenticated() from error

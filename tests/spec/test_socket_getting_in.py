@@ -21,7 +21,7 @@ from deskbell.config import Settings
 from deskbell.hub.reader import SHARED_PAGE_S
 from deskbell.store import people
 from deskbell.store.database import StoreUnavailable
-from deskbell.testing.desk import SECRET, Desk, Line, Person
+from deskbell.testing.desk import PASSWORD, SECRET, Desk, Line, Person
 from deskbell.tokens import Tokens
 from deskbell.wire.close_codes import CloseCode
 
@@ -212,6 +212,25 @@ async def test_a_token_from_before_a_logout_everywhere_is_worth_nothing(desk: De
     ana = await desk.member()
     await ana.post("/auth/logout", {"refresh_token": ana.refresh_token, "everywhere": True})
     await turned_away(await knock(desk, f"?token={ana.token}"), "revoked", 4503)
+
+
+async def test_a_logout_closes_the_sockets_of_that_login_alone(desk: Desk) -> None:
+    """However they came in, and also after the login was renewed."""
+    ana = await desk.member()
+    again = (await desk.http.post("/auth/login", json={"email": ana.email, "password": PASSWORD})).json()
+    renewed = (await desk.http.post("/auth/refresh", json={"refresh_token": ana.refresh_token})).json()
+    tickets = []
+    for token in (renewed["access_token"], again["access_token"]):
+        answer = await desk.http.post("/ws-tickets", json={}, headers={"Authorization": f"Bearer {token}"})
+        tickets.append(answer.json()["ticket"])
+    by_token = await knock(desk, f"?token={ana.token}")
+    by_ticket = await knock(desk, f"?ticket={tickets[0]}")
+    elsewhere = await knock(desk, f"?ticket={tickets[1]}")
+    for line in (by_token, by_ticket, elsewhere):
+        await line.wait("welcome")
+    await desk.http.post("/auth/logout", json={"refresh_token": renewed["refresh_token"]})
+    assert [await by_token.wait_closed(), await by_ticket.wait_closed()] == [4503, 4503]
+    await elsewhere.ask({"type": "history", "room": await ana.group(), "limit": 1})
 
 
 async def test_while_the_store_is_away_nobody_is_let_in_on_a_guess(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -57,18 +57,18 @@ def _session(ports: Ports, actor: Actor, refresh_token: str) -> Session:
 
 async def _begin(ports: Ports, actor: Actor) -> Session:
     """A new login, with a family of refresh tokens of its own."""
-    refresh_token = new_secret()
+    refresh_token, login = new_secret(), new_id()
     now_us = ports.clock.now_us()
     await people.keep_refresh_token(
         ports.db,
         actor.tenant,
         actor.id,
-        family=new_id(),
+        family=login,
         token_hash=hash_secret(refresh_token),
         created_us=now_us,
         expires_us=now_us + _refresh_life_us(ports, actor),
     )
-    return _session(ports, actor, refresh_token)
+    return _session(ports, msgspec.structs.replace(actor, login=login), refresh_token)
 
 
 async def arrive(
@@ -253,17 +253,18 @@ async def refresh(ports: Ports, refresh_token: str) -> Session:
     if not renewed:
         raise Revoked("This refresh token was used before, so this login was ended. Log in again.")
     await claims.seen(ports.db, tenant, actor.id, now_us)
-    return _session(ports, actor, fresh)
+    return _session(ports, msgspec.structs.replace(actor, login=token.family), fresh)
 
 
 async def logout(
     ports: Ports, refresh_token: str | None = None, actor: Actor | None = None, *, everywhere: bool = False
 ) -> None:
-    """End one login, or all of a user's; open sockets close within seconds where all are ended."""
+    """End one login, or all of a user's, and the sockets of those that are ended."""
     if refresh_token is not None:
         token = await people.refresh_token(ports.db, hash_secret(refresh_token))
         if token is not None:
             await people.revoke_family(ports.db, TenantId(token.tenant_id), token.family)
+            tell_ended(ports, TenantId(token.tenant_id), UserId(token.user_id), token.family)
     if everywhere and actor is not None:
         await people.revoke_all(ports.db, actor.tenant, actor.id)
         version = await people.raise_token_version(ports.db, ports.clock, actor.tenant, actor.id)
@@ -278,6 +279,15 @@ def tell_revoked(ports: Ports, tenant: TenantId, user: UserId, version: int) -> 
     ports.bus.publish([Event(tenant, "user", user, "revoked", 0, str(version).encode())])
 
 
+def tell_ended(ports: Ports, tenant: TenantId, user: UserId, login: str) -> None:
+    """Have the sockets of one login close.
+
+    A hint: a socket that misses it closes when its token is over, since the login renews it no more.
+    """
+    frame = msgspec.json.encode({"type": "ended", "login": login})
+    ports.bus.publish([Event(tenant, "user", user, "ended", 0, frame)])
+
+
 async def authenticate(ports: Ports, access_token: str) -> Actor:
     """Whose token this is, as the store knows them now.
 
@@ -286,17 +296,19 @@ async def authenticate(ports: Ports, access_token: str) -> Actor:
         Unavailable: The store cannot say; nobody is let in on a guess.
     """
     claims = ports.tokens.check(access_token)
-    return await _known(ports, claims.tenant, claims.user, claims.token_version, claims.expires_us)
+    return await _known(ports, claims.tenant, claims.user, claims.token_version, claims.expires_us, claims.login)
 
 
-async def _known(ports: Ports, tenant: TenantId, user_id: UserId, token_version: int, expires_us: int) -> Actor:
+async def _known(
+    ports: Ports, tenant: TenantId, user_id: UserId, token_version: int, expires_us: int, login: str
+) -> Actor:
     try:
         actor = await people.known(ports.db, tenant, user_id)
     except StoreError as error:
         raise Unavailable() from error
     if actor is None or actor.token_version != token_version:
         raise Revoked()
-    return msgspec.structs.replace(actor, expires_us=expires_us)
+    return msgspec.structs.replace(actor, expires_us=expires_us, login=login)
 
 
 async def present(ports: Ports, tenant: TenantId, user_id: UserId) -> Actor | None:
@@ -313,7 +325,7 @@ async def present(ports: Ports, tenant: TenantId, user_id: UserId) -> Actor | No
 
 async def issue_ticket(ports: Ports, actor: Actor, origin: str | None) -> str:
     """A one-time ticket for a socket: 30 seconds, for this user and this browser origin only."""
-    return await ports.tickets.issue(actor.tenant, actor.id, origin, actor.token_version, actor.expires_us)
+    return await ports.tickets.issue(actor.tenant, actor.id, origin, actor.token_version, actor.expires_us, actor.login)
 
 
 async def use_ticket(ports: Ports, name: str, origin: str | None) -> Actor:
@@ -325,7 +337,8 @@ async def use_ticket(ports: Ports, name: str, origin: str | None) -> Actor:
     ticket = await ports.tickets.use(name)
     if ticket is None or ticket.origin != origin:
         raise Unauthenticated("This ticket is not valid. Ask for a new one.")
-    return await _known(ports, ticket.tenant, ticket.user, ticket.token_version, ticket.token_expires_us)
+    of = (ticket.token_version, ticket.token_expires_us, ticket.login)
+    return await _known(ports, ticket.tenant, ticket.user, *of)
 
 
 async def tenant_name(ports: Ports, actor: Actor) -> str:

@@ -37,7 +37,7 @@ log = structlog.get_logger(__name__)
 TIPS_EVERY_S = 10.0
 
 # Told to the platform's own parts over the bus, to no socket.
-INTERNAL = ("participant", "own_receipt", "stop", "evict", "revoked", "named")
+INTERNAL = ("participant", "own_receipt", "stop", "evict", "revoked", "ended", "named")
 
 _participant_frame = msgspec.json.Decoder(frames.ParticipantFrame)
 
@@ -294,6 +294,11 @@ class Hub:
             for connection in list(person.connections.values()):
                 if connection.actor.token_version < int(event.frame):
                     connection.out.close(CloseCode.REVOKED, "revoked")
+        elif event.kind == "ended":
+            login = msgspec.json.decode(event.frame)["login"]
+            for connection in list(person.connections.values()):
+                if connection.actor.login == login:
+                    connection.out.close(CloseCode.REVOKED, "logged out")
         elif event.kind == "named":
             name = msgspec.json.decode(event.frame)["name"]
             for connection in person.connections.values():

@@ -50,6 +50,8 @@ class Actor(msgspec.Struct, frozen=True):
     expires_us: int = 0
     site: str | None = None
     attributes: dict[str, Any] = {}
+    login: str = ""
+    """The login their token comes from; empty: it was signed without one."""
 
     @property
     def is_staff(self) -> bool:

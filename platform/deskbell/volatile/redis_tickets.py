@@ -36,18 +36,24 @@ class RedisTickets:
         return not self._link.up
 
     async def issue(
-        self, tenant: TenantId, user: UserId, origin: str | None, token_version: int, token_expires_us: int
+        self,
+        tenant: TenantId,
+        user: UserId,
+        origin: str | None,
+        token_version: int,
+        token_expires_us: int,
+        login: str = "",
     ) -> str:
         name = new_secret()
         expires_us = self._clock.now_us() + LIFE_S * 1_000_000
-        ticket = Ticket(tenant, user, origin, token_version, expires_us, token_expires_us)
+        ticket = Ticket(tenant, user, origin, token_version, expires_us, token_expires_us, login)
         try:
             (kept,) = await self._link.ask(("SET", _key(name), msgspec.msgpack.encode(ticket), "EX", LIFE_S))
         except Away:
             kept = None
         if isinstance(kept, bytes):
             return name
-        return await self._own.issue(tenant, user, origin, token_version, token_expires_us)
+        return await self._own.issue(tenant, user, origin, token_version, token_expires_us, login)
 
     async def use(self, name: str) -> Ticket | None:
         own = await self._own.use(name)

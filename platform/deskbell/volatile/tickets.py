@@ -25,6 +25,7 @@ class Ticket:
     token_version: int
     expires_us: int
     token_expires_us: int
+    login: str = ""
 
 
 class Tickets(Protocol):
@@ -34,7 +35,13 @@ class Tickets(Protocol):
     def degraded(self) -> bool: ...
 
     async def issue(
-        self, tenant: TenantId, user: UserId, origin: str | None, token_version: int, token_expires_us: int
+        self,
+        tenant: TenantId,
+        user: UserId,
+        origin: str | None,
+        token_version: int,
+        token_expires_us: int,
+        login: str = "",
     ) -> str:
         """A new ticket; while degraded it is of use on this instance alone."""
         ...
@@ -58,7 +65,13 @@ class MemoryTickets:
         self._tickets: dict[str, Ticket] = {}
 
     async def issue(
-        self, tenant: TenantId, user: UserId, origin: str | None, token_version: int, token_expires_us: int
+        self,
+        tenant: TenantId,
+        user: UserId,
+        origin: str | None,
+        token_version: int,
+        token_expires_us: int,
+        login: str = "",
     ) -> str:
         now_us = self._clock.now_us()
         # Insertion order is order of expiry, so what is over stands in front.
@@ -68,7 +81,8 @@ class MemoryTickets:
                 break
             del self._tickets[first]
         name = new_secret()
-        self._tickets[name] = Ticket(tenant, user, origin, token_version, now_us + LIFE_S * 1_000_000, token_expires_us)
+        expires_us = now_us + LIFE_S * 1_000_000
+        self._tickets[name] = Ticket(tenant, user, origin, token_version, expires_us, token_expires_us, login)
         return name
 
     async def use(self, name: str) -> Ticket | None:
