@@ -85,6 +85,26 @@ async def test_visitors_come_ask_and_wait_and_a_colleague_takes_whom_nobody_took
     assert crowd.present == 0
 
 
+async def test_colleagues_come_again_whatever_sent_them_away() -> None:
+    came: list[str] = []
+    back = asyncio.Event()
+
+    class Sent(Crowd):
+        async def _help(self, name: str) -> None:
+            came.append(name)
+            if came.count(name) == 1:
+                raise RuntimeError("the roof came down")
+            if {"tom", "jonas"} <= {one for one in came if came.count(one) > 1}:
+                back.set()
+
+    crowd = Sent("http://127.0.0.1:9", pace=0.01)
+    crowd.staff()
+    try:
+        await asyncio.wait_for(back.wait(), PATIENCE_S)
+    finally:
+        await crowd.close()
+
+
 async def test_one_may_go_through_the_same_door_as_often_as_one_likes(settings: Settings) -> None:
     """Its passwords are known, so there is nothing to guess."""
     async with served(settings), httpx.AsyncClient(base_url=settings.server.public_url, trust_env=False) as http:

@@ -132,12 +132,12 @@ async def test_a_page_is_told_no_secret_no_address_and_no_list_of_origins(desk: 
 
 async def test_an_answer_one_has_is_not_sent_again(desk: Desk) -> None:
     first = await desk.http.get(f"/sites/{SITE_KEY}", headers=SHOP)
-    assert first.headers["Cache-Control"] == "public, max-age=60"
+    assert first.headers["Cache-Control"] == "public, max-age=10"
     assert first.headers["Access-Control-Allow-Origin"] == SHOP["Origin"] and "Origin" in first.headers["Vary"]
     again = await desk.http.get(f"/sites/{SITE_KEY}", headers={**SHOP, "If-None-Match": first.headers["ETag"]})
     assert again.status_code == 304 and again.content == b""
     assert again.headers["ETag"] == first.headers["ETag"]
-    assert again.headers["Cache-Control"] == "public, max-age=60"
+    assert again.headers["Cache-Control"] == "public, max-age=10"
     other = await desk.http.get(f"/sites/{SITE_KEY}", headers={**SHOP, "If-None-Match": '"else"'})
     assert other.status_code == 200
 
@@ -191,6 +191,22 @@ async def test_people_are_here_while_somebody_of_the_team_is_online_and_accepts(
         await people.change_user(desk.application.ports.db, desk.clock, dan, disabled=True)
         assert await here() == (False, [], None), "whoever may not log in takes nobody, whatever sockets say"
     await nobody()
+
+
+async def test_the_first_who_comes_is_seen_soon(desk: Desk) -> None:
+    """That somebody is here is known for ten seconds, that nobody is for one."""
+    early = await desk.agent("Early")
+
+    async def here_after(seconds: float) -> bool:
+        desk.clock.advance(seconds)
+        return bool((await told(desk))["people_here"])
+
+    assert not await here_after(11)
+    async with early.line():
+        assert not await here_after(0.5)
+        await desk.until(lambda: here_after(1))
+    assert await here_after(1)
+    await desk.until(lambda: is_so(here_after(11), False))
 
 
 async def test_however_many_ask_the_store_is_asked_once(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,7 +4,8 @@ Anybody may ask who knows a site's public key, and that is in the source of its 
 what visitors are meant to read: no address, no secret, no list of origins; and a page that is not the site's is
 told the same as one that asks for a site there is not.
 
-Asking is cheap: of one site the store is asked every 30 seconds, and who is here every 10, however many ask.
+Asking is cheap: of one site the store is asked every 30 seconds, and who is here every 10, however many ask; every
+second while nobody is, since the first who comes ends that.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ from deskbell.volatile.limits import address_prefix
 
 SITE_KNOWN_FOR_S = 30.0
 PEOPLE_KNOWN_FOR_S = 10.0
+NOBODY_KNOWN_FOR_S = 1.0
 MOST_KNOWN = 1000
 MOST_SHOWN = 3
 ASK_AGAIN_S = 1.0
@@ -218,7 +220,7 @@ class SitePages:
 
     async def _people(self, tenant: TenantId) -> _Here:
         known, now = self._here.get(tenant), self._ports.clock.monotonic()
-        if known is not None and now - known.at < PEOPLE_KNOWN_FOR_S:
+        if known is not None and now - known.at < (PEOPLE_KNOWN_FOR_S if known.faces else NOBODY_KNOWN_FOR_S):
             return known
         try:
             return await self._once(tenant, lambda: self._load_people(tenant, self._generation))

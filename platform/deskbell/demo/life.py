@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Final
@@ -12,7 +11,6 @@ from deskbell.demo.visitors import Crowd
 from deskbell.server.auth import from_elsewhere
 
 FRONT: Final = "shop.html"
-STAFF_AFTER_S: Final = 0.5
 
 
 @asynccontextmanager
@@ -26,15 +24,9 @@ async def life(application: Application, *, pace: float = 1.0) -> AsyncIterator[
             return {"present": crowd.present}, 403
         return {"present": crowd.send_in(count)}, 200
 
-    async def staff() -> None:
-        # Now the server listens, and they can come in.
-        await asyncio.sleep(STAFF_AFTER_S)
-        crowd.staff()
-
-    coming = asyncio.create_task(staff(), name="demo")
+    crowd.staff()
     application.quart.add_url_rule("/demo/visitors/<int:count>", "demo.visitors", send_in, methods=["POST"])
     try:
         yield crowd
     finally:
-        coming.cancel()
         await crowd.close()

@@ -29,6 +29,8 @@ MOST: Final = 12
 
 STAYS_S: Final = 240.0
 COLLEAGUES_TAKE_AFTER_S: Final = 45.0
+COME_AGAIN_AFTER_S: Final = 0.25
+COME_AGAIN_AT_MOST_S: Final = 10.0
 
 
 @dataclass(frozen=True)
@@ -95,9 +97,9 @@ class Crowd:
         return self.present
 
     def staff(self) -> None:
-        """Have the colleagues come, and stay until all is over."""
+        """Have the colleagues come, as soon as the desk is open, and stay until all is over."""
         for name in COLLEAGUES:
-            self._begin(self._colleagues, self._help(name))
+            self._begin(self._colleagues, self._stay(name))
 
     async def close(self) -> None:
         """Send everybody home."""
@@ -107,7 +109,7 @@ class Crowd:
         await asyncio.gather(*everybody, return_exceptions=True)
 
     def _begin(self, tasks: set[asyncio.Task[None]], work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.create_task(_guarded(work), name="demo")
+        task = asyncio.create_task(_told(work), name="demo")
         tasks.add(task)
         task.add_done_callback(tasks.discard)
 
@@ -148,6 +150,12 @@ class Crowd:
             if not left:
                 return
 
+    async def _stay(self, name: str) -> None:
+        """A colleague who comes again whatever sent them away: the desk may not be open yet, or be restarting."""
+        for attempt in itertools.count():
+            await _told(self._help(name))
+            await asyncio.sleep(min(COME_AGAIN_AFTER_S * 2 ** min(attempt, 10), COME_AGAIN_AT_MOST_S) * self.pace)
+
     async def _help(self, name: str) -> None:
         """A colleague: takes one waiting case at a time, of a visitor who was sent in, that nobody took for a while."""
         async with Client.login(self.url, f"{name}@demo.example", DEMO_PASSWORD) as client:
@@ -168,8 +176,11 @@ class Crowd:
         await client.resolve(case.id)
 
 
-async def _guarded(work: Coroutine[Any, Any, None]) -> None:
+async def _told(work: Coroutine[Any, Any, None]) -> None:
+    """Do it, and say what ended it. The demo goes on without."""
     try:
         await work
     except (DeskbellError, ConnectionOver) as error:
         log.debug("demo_left", because=str(error))
+    except Exception as error:
+        log.warning("demo_left", because=f"{type(error).__name__}: {error}")

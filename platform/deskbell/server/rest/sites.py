@@ -18,7 +18,7 @@ from deskbell.server.edge import Edge
 from deskbell.server.rest.bodies import Body, Items, Nothing
 from deskbell.server.rest.routes import Ask, Routes
 
-KEPT_FOR_S = 60
+KEPT_FOR_S = 10
 Name = Annotated[str, Meta(min_length=1, max_length=200)]
 Origin = Annotated[str, Meta(pattern=r"^(\*|https?://[^/\s]+)$", max_length=200)]
 Origins = Annotated[list[Origin], Meta(max_length=50)]

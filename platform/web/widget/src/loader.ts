@@ -27,7 +27,7 @@ declare global {
 const ELEMENT = "deskbell-widget";
 /** The desk knows no such site, or this page is none of its pages; it does not tell which. */
 const REFUSED = Symbol();
-const SITE_FRESH_MS = 60_000;
+const SITE_FRESH_MS = 3_000;
 /** Two builds behind one address, as while a desk is brought up to date, are no reason to go to and fro. */
 const RENEWED_MS = 60_000;
 
