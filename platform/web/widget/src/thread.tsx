@@ -14,7 +14,7 @@ import type { Talk } from "./talk.ts";
 import { UnsentRow } from "./unsent.tsx";
 import { words } from "./words.ts";
 
-/** What a long conversation takes to be smooth. */
+/** What a long conversation takes to be smooth; asked for in time, so that it is here when the rows are too many. */
 const far = fetched(() => import("./far.ts"));
 
 export function Thread({ talk }: { talk: Talk }): JSX.Element {
@@ -32,7 +32,7 @@ export function Thread({ talk }: { talk: Talk }): JSX.Element {
         label={words.t("log")}
         rows={rows}
         keyOf={keyOf}
-        stretch={rows.length > WHOLE ? far()?.stretch : undefined}
+        stretch={rows.length > WHOLE / 2 ? far()?.stretch : undefined}
         draw={draw}
         moves={moves}
         hold={hold}
