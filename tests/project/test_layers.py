@@ -7,6 +7,7 @@ so a wrong import fails here before anybody has to find it.
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -76,6 +77,10 @@ FENCES: dict[str, tuple[str, ...]] = {
 # The load and the peers of the benchmark are programs of their own; test support drives libraries by design.
 FREE = ("bench", "testing")
 
+# Where statements of SQL may stand: in the store, and where a rule and its question to it are one thing.
+SQL = ("store", "actions", "jobs")
+STATEMENT = re.compile(r"\s*(SELECT\b.+\bFROM|INSERT INTO|UPDATE\b.+\bSET|DELETE FROM)\b", re.DOTALL)
+
 FORBIDDEN_NAMES = {"utils", "helpers", "common", "misc", "util", "helper"}
 
 
@@ -107,6 +112,18 @@ def imports(path: Path) -> Iterator[tuple[str, int]]:
             if node.module == "deskbell":
                 for name in node.names:
                     yield f"deskbell.{name.name}", node.lineno
+
+
+def test_statements_of_sql_stand_in_the_store_and_in_what_is_decided_by_them() -> None:
+    """Whatever else wants to know something of the database asks one of the store's functions."""
+    wrong = [
+        f"{path.relative_to(ROOT)}:{node.lineno}"
+        for path in modules("deskbell", "platform")
+        if part_of(path) not in (*SQL, *FREE)
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and STATEMENT.match(node.value)
+    ]
+    assert not wrong, "\n".join(wrong)
 
 
 def test_every_module_has_its_layer() -> None:

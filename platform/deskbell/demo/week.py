@@ -28,8 +28,8 @@ from deskbell.ids import LabelId, RoomId, TenantId
 from deskbell.model.records import Actor
 from deskbell.ports import Ports
 from deskbell.store import cases as cases_store
+from deskbell.store import outbox, rooms
 from deskbell.store import people as people_store
-from deskbell.store import rooms
 from deskbell.wire.commands import Draft
 
 WEEK: Final = Path(__file__).with_name("week.yaml")
@@ -170,11 +170,8 @@ class _Counter:
 
     async def _quiet(self, room: RoomId) -> None:
         """Wait until the assistant has answered what there was to answer."""
-        waiting = (
-            "SELECT count(*) FROM outbox WHERE tenant_id = $1 AND queue = 'turn' AND key = $2 AND status = 'pending'"
-        )
         async with asyncio.timeout(ANSWERS_WITHIN_S):
-            while await self.ports.db.fetchval(waiting, self.tenant, room):
+            while await outbox.last_id(self.ports.db, self.tenant, "turn", room):
                 await asyncio.sleep(0.005)
 
     async def _ends(self, story: Mapping[str, Any], visitor: Actor, agent: Actor, kim: Actor, room_id: RoomId) -> None:

@@ -5,7 +5,6 @@ import { ConnectionOver } from "./errors.ts";
 export const NO_CODE = 1006;
 export const TOKEN_EXPIRED = 4004;
 export const RATE = 4013;
-export const TOO_MANY_CONNECTIONS = 4504;
 
 const SENTENCES: Record<number, string> = {
   4500: "The server does not accept this login. Log in again.",

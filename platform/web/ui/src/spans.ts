@@ -29,8 +29,6 @@ export function ticking(everyMs: number): ReadonlySignal<number> {
 
 /** For what counts seconds. */
 export const eachSecond = ticking(1000);
-/** For what counts minutes: no wait is shown more than ten seconds too short. */
-export const eachTenSeconds = ticking(10_000);
 
 /** How long something takes or has taken: `40 sec`, `4 min`, `2 hr`, `3 days`; never below zero. */
 export function span(ms: number, language: string, display: "short" | "long" | "narrow" = "short"): string {

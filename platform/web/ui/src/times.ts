@@ -46,8 +46,3 @@ export function day(when: When, language: string, now = Date.now()): string {
   if (date.getFullYear() === today.getFullYear()) return dates("day", language, options).format(date);
   return dates("day of year", language, { ...options, year: "numeric" }).format(date);
 }
-
-/** The time today, else the day: for lists, where there is room for one of them. */
-export function timeOrDay(when: When, language: string, now = Date.now()): string {
-  return dayOf(when) === dayOf(now) ? timeOfDay(when, language) : day(when, language, now);
-}

@@ -5,7 +5,6 @@ import type { Catalog } from "@deskbell/ui/texts.ts";
 export const opened: Catalog = {
   beforeLine: "بضع كلمات حتى لا تضطر إلى التكرار.",
   start: "بدء المحادثة",
-  yourName: "اسمك",
   yourEmail: "بريدك الإلكتروني",
   aboutWhat: "ما موضوعك؟",
   optional: "اختياري",

@@ -3,7 +3,6 @@
 export const opened = {
   beforeLine: "A few words, so that you need not repeat yourself.",
   start: "Start chat",
-  yourName: "Your name",
   yourEmail: "Your email",
   aboutWhat: "What is it about?",
   optional: "optional",

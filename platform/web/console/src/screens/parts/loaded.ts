@@ -95,12 +95,3 @@ export function useGathered(call: () => unknown, everyMs: number): () => void {
     }, everyMs);
   }, [everyMs]);
 }
-
-/** The moment it is, moving every second while the page is seen. */
-export function useNow(everyMs = 1000): number {
-  const [now, set] = useState(() => Date.now());
-  useWhileSeen(() => {
-    set(Date.now());
-  }, everyMs);
-  return now;
-}
