@@ -6,7 +6,7 @@ import re
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
-from playwright.async_api import expect
+from playwright.async_api import Route, expect
 
 from deskbell.contracts import BotEvent, Escalate, Say, Turn
 from deskbell.testing.desk import Desk, Person
@@ -79,7 +79,7 @@ async def test_the_handover_is_brass_until_it_is_accepted(desk: Desk, windows: C
         else:
             yield Say("Within five days.", sources=[{"title": "Delivery", "path": "delivery.md"}])
 
-    desk.bot.script = script
+    desk.bot.script, desk.bot.first_line = script, "Hello!"
     try:
         async with opened(desk, windows, "When does it come?") as case:
             await expect(case.message("Within five days.")).to_contain_text("Delivery")
@@ -90,11 +90,14 @@ async def test_the_handover_is_brass_until_it_is_accepted(desk: Desk, windows: C
             await expect(card).to_have_class("hand rung")
             await card.get_by_role("button", name="Show where it was said").click()
             await expect(case.message("Within five days.")).to_be_focused()
+            await expect(case.message("Within five days.").get_by_role("button", name="Why?")).to_be_visible()
+            await expect(case.message("Hello!").get_by_role("button", name="Why?")).to_have_count(0)  # nobody asked
             await case.page.keyboard.press("t")
             await expect(card).to_have_class("hand")
+            await expect(case.field).to_be_focused()
             await expect(card.get_by_role("button", name="Back to assistant")).to_be_visible()
     finally:
-        desk.bot.script = None
+        desk.bot.script, desk.bot.first_line = None, ""
 
 
 async def test_nothing_is_sent_over_what_one_has_not_seen(desk: Desk, windows: Callable[..., Any]) -> None:
@@ -185,6 +188,8 @@ async def test_snippets_and_mentions_are_put_in_as_they_will_be_read(desk: Desk,
 
         await case.page.get_by_role("tab", name="Note").click()
         await case.field.press_sequentially("@To")
+        await expect(case.page.get_by_role("option", name="Tom Becker")).to_be_visible()
+        await case.page.get_by_role("tab", name="Reply").click(trial=True)  # nothing of the list lies over it
         await case.page.get_by_role("option", name="Tom Becker").click()
         await case.field.press_sequentially("please look")
         await case.field.press("Enter")
@@ -255,6 +260,25 @@ async def test_no_text_of_others_becomes_anything_but_text(desk: Desk, windows: 
             assert await page.title() != "1"
     finally:
         desk.bot.script = None
+
+
+async def test_one_need_not_wait_for_the_next_attempt_to_connect(desk: Desk, windows: Callable[..., Any]) -> None:
+    agent, down = await desk.agent("Ines Moreau"), True
+
+    async def answer(route: Route) -> None:
+        await (route.abort() if down else route.continue_())
+
+    async with windows(desk.address) as (context, troubles):
+        troubles.expected.append("ERR_FAILED")
+        page = await context.new_page()
+        await page.route("**/ws-tickets", answer)
+        await log_in(page, desk, agent)
+        now = page.get_by_role("banner").get_by_role("button", name="Try now")
+        await expect(now).to_be_visible()
+        down = False
+        await now.click()
+        await expect(page.get_by_role("banner").get_by_role("status")).to_have_text("Connected", timeout=30_000)
+        await expect(now).to_have_count(0)
 
 
 async def test_what_is_written_offline_is_sent_once_when_the_line_is_back(

@@ -8,6 +8,6 @@ export type { InboxEntry } from "./inbox.ts";
 export type { Letter } from "./outbox.ts";
 export type { RoomView } from "./room.ts";
 export { MemoryShelf, ownShelf, type Shelf, StorageShelf } from "./shelf.ts";
-export { ownSurroundings, type Socket, type Surroundings } from "./surroundings.ts";
+export { ownSurroundings, type Socket, type Surroundings, wakeable } from "./surroundings.ts";
 export { BrowserTabs, ownTabs, SoleTab, type Tabs } from "./tabs.ts";
 export { claims, type Login } from "./tokens.ts";

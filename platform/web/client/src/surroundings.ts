@@ -27,6 +27,21 @@ export interface Surroundings {
   onWake(work: () => void): () => void;
 }
 
+/** The same, and `wake`: try now, because somebody says so. */
+export function wakeable(around: Surroundings): Surroundings & { wake(): void } {
+  const works: (() => void)[] = []; // of one client: as many as it has connections in its life
+  return {
+    ...around,
+    onWake(work) {
+      works.push(work);
+      return around.onWake(work);
+    },
+    wake() {
+      for (const work of works) work();
+    },
+  };
+}
+
 export function ownSurroundings(): Surroundings {
   return {
     now: () => performance.now(),

@@ -2,7 +2,7 @@
 
 import { bell, bot, check, eye, merge, moon, people, person, queue, retry, search, side, tag, up } from "@deskbell/ui/drawings.ts";
 import { mergeTargets, ofOnePerson, resolveAll } from "./bulk.ts";
-import type { Command } from "./commands.ts";
+import { type Command, run } from "./commands.ts";
 import type { Desk } from "./desk.ts";
 import { picked, pick, pickNone } from "./list/shown.ts";
 import { afterThis, nextNeeding, step, takeNext } from "./moving.ts";
@@ -59,6 +59,7 @@ function caseCommands(desk: Desk): Command[] {
       id: "case.claim", title: "command.claim", group: "case", keys: ["T"], icon: bell,
       when: () => shown()?.status === "waiting" || botOwned() || (desk.selected.peek() === undefined && desk.lists("queue").peek().length > 0),
       run: () => {
+        if (run("thread.take-over")) return; // one writes there then
         const row = shown();
         if (row?.status === "waiting") void desk.act.claim(row);
         else if (desk.selected.peek() !== undefined) void desk.act.takeOver(desk.selected.peek() ?? "");

@@ -7,7 +7,7 @@
  * {@link openFor}. It stays theirs, whoever logs in elsewhere.
  */
 
-import { Client, DeskbellError, ownShelf, ownTabs } from "@deskbell/client";
+import { Client, DeskbellError, ownShelf, ownSurroundings, ownTabs, wakeable } from "@deskbell/client";
 import { type Keep, keepUnder } from "@deskbell/ui/keep.ts";
 import type { Me } from "./records.ts";
 
@@ -22,7 +22,7 @@ interface Tokens extends Me {
   refresh_token: string;
 }
 
-const users = new WeakMap<Client, string>();
+const logins = new WeakMap<Client, { user: string; wake: () => void }>();
 
 const shelfOf = (user: string): string => `deskbell/console/${user}`;
 
@@ -106,14 +106,20 @@ function whose(): Storage {
 
 function clientOf(user: string): Client {
   const name = shelfOf(user);
-  const client = new Client(location.origin, { refreshToken: "" }, { shelf: ownShelf(name), tabs: ownTabs(name) });
-  users.set(client, user);
+  const around = wakeable(ownSurroundings());
+  const client = new Client(location.origin, { refreshToken: "" }, { shelf: ownShelf(name), tabs: ownTabs(name), surroundings: around });
+  logins.set(client, { user, wake: () => { around.wake(); } });
   return client;
+}
+
+/** Do not wait for the next attempt to connect. */
+export function tryNow(client: Client): void {
+  logins.get(client)?.wake();
 }
 
 /** What is kept in this browser for who uses this client, until they log out. */
 export function keepOf(client: Client): Keep {
-  return keepUnder("localStorage", `${shelfOf(users.get(client) ?? "")}/`);
+  return keepUnder("localStorage", `${shelfOf(logins.get(client)?.user ?? "")}/`);
 }
 
 async function ask(path: string, body: unknown): Promise<unknown> {

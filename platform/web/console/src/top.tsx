@@ -8,6 +8,7 @@ import { drawer } from "./panes.ts";
 import { show } from "./overlays.ts";
 import { Keys } from "./parts/keycaps.tsx";
 import { go, linkTo, place } from "./route.ts";
+import { tryNow } from "./session.ts";
 import { useDesk } from "./use-desk.ts";
 import { t } from "./words.ts";
 
@@ -56,12 +57,16 @@ export function Top(): JSX.Element {
 }
 
 function Connection(): JSX.Element {
-  const state = useDesk().online.value;
+  const desk = useDesk();
+  const state = desk.online.value;
   return (
-    <span class={`pill line ${state}`} role="status">
-      <span class="dot" aria-hidden="true" />
-      <span class="word">{t(`live.${state}`)}</span>
-    </span>
+    <>
+      <span class={`pill line ${state}`} role="status">
+        <span class="dot" aria-hidden="true" />
+        <span class="word">{t(`live.${state}`)}</span>
+      </span>
+      {state === "reconnecting" && <button type="button" class="btn sm" onClick={() => { tryNow(desk.client); }}>{t("live.try")}</button>}
+    </>
   );
 }
 

@@ -90,7 +90,7 @@ describe("what is known of a case", () => {
 });
 
 describe("rows under the pointer", () => {
-  const lines = (...names: string[]) => linesOf("queue", names.map((name) => rowOf(caseRow(name))), "waiting");
+  const lines = (...names: string[]) => linesOf("queue", names.map((name) => rowOf(caseRow(name))), "waiting", "me");
 
   test("none moves while it is there; what is new is counted", () => {
     const before = lines("b", "c");
@@ -102,8 +102,15 @@ describe("rows under the pointer", () => {
 
   test("mine is told apart by who has the next word", () => {
     const rows = [rowOf(caseRow("a")), rowOf(answered("b", at(0)))];
-    expect(linesOf("mine", rows, "waiting")).toEqual([{ group: "needs", count: 1 }, { room: "r-a" }, { group: "theirs", count: 1 }, { room: "r-b" }]);
-    expect(linesOf("mine", rows, "created")).toHaveLength(2);
+    expect(linesOf("mine", rows, "waiting", "me")).toEqual([{ group: "needs", count: 1 }, { room: "r-a" }, { group: "theirs", count: 1 }, { room: "r-b" }]);
+    expect(linesOf("mine", rows, "created", "me")).toHaveLength(2);
+  });
+
+  test("among all, what a colleague answers does not need me", () => {
+    const wrote = { kind: "text", text: "And now?", sender: { id: "v", kind: "visitor", name: "Maya", avatar: null }, created_at: at(-1), note: false } as const;
+    const rows = [rowOf(caseRow("waits")), rowOf(answered("toms", at(-2), { agent: "tom", last: wrote })), rowOf(answered("mine", at(-2), { last: wrote })), rowOf(answered("told", at(0)))];
+    const said = linesOf("all", rows, "waiting", "me").map((line) => ("group" in line ? `${line.group} ${line.count}` : line.room));
+    expect(said).toEqual(["needs 2", "r-waits", "r-mine", "colleagues 1", "r-toms", "theirs 1", "r-told"]);
   });
 
   test("a range is picked from the last pick on", () => {

@@ -8,7 +8,7 @@
  */
 
 import { batch, computed, effect, type ReadonlySignal, type Signal, signal } from "@preact/signals";
-import { Client, type Events, type OwnCaseFrame, ownSurroundings, type Participant, type PublicUser, type RoomState, type RoomView } from "@deskbell/client";
+import { Client, type Events, type OwnCaseFrame, ownSurroundings, type Participant, type PublicUser, type RoomState, type RoomView, wakeable } from "@deskbell/client";
 import { again } from "@deskbell/ui/lazy.tsx";
 import type { Texts } from "@deskbell/ui/texts.ts";
 import type { Keep } from "./keep.ts";
@@ -74,20 +74,13 @@ export class Session {
   /** The person who said something last. */
   readonly lastPerson: ReadonlySignal<PublicUser | undefined>;
 
-  readonly #wakes = new Set<() => void>();
+  readonly #around = wakeable(ownSurroundings());
   #connected: Promise<PublicUser> | undefined;
   readonly #stops: (() => void)[] = [];
 
   constructor({ desk, siteKey, identity, site, texts, keep, shown }: SessionOptions) {
-    const around = ownSurroundings();
     this.client = new Client(desk, identity === undefined ? { siteKey } : { siteKey, identity }, {
-      surroundings: {
-        ...around,
-        onWake: (work) => {
-          this.#wakes.add(work);
-          return around.onWake(work);
-        },
-      },
+      surroundings: this.#around,
     });
     this.texts = texts;
     this.site = site;
@@ -162,7 +155,7 @@ export class Session {
 
   /** Do not wait for the next attempt. */
   tryNow(): void {
-    for (const wake of this.#wakes) wake();
+    this.#around.wake();
   }
 
   async askForPerson(reason?: string): Promise<void> {

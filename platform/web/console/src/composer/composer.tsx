@@ -22,13 +22,13 @@ import { Banner } from "./banner.tsx";
 import { Draft } from "./draft.ts";
 import { EMOJI } from "./emoji.ts";
 import { type After, offerWriting, type Standing } from "./keys.ts";
+import { charactersLeft } from "./length.ts";
 import { Guard, Limit, Quoted, State, Tabs } from "./parts.tsx";
 import { sendNote, sendReply, sends, stale } from "./sending.ts";
 import { useSuggestions } from "./suggestions.tsx";
 import { TypingSaid } from "./typing-said.ts";
 
 const MAX_ROWS_PX = 260;
-export const MAX_BYTES = 16 * 1024;
 
 export function Composer({ talk }: { talk: Talk }): JSX.Element {
   const desk = useDesk();
@@ -75,7 +75,7 @@ export function Composer({ talk }: { talk: Talk }): JSX.Element {
   // Before the next key press is heard: one that sends right after this text would have its guard taken away again.
   useLayoutEffect(() => { setGuarded(undefined); }, [tab, text]);
 
-  const tooLong = bytes(text) > MAX_BYTES;
+  const tooLong = (charactersLeft(text) ?? 0) < 0;
   const ready = text.trim() !== "" && !tooLong;
 
   const send = async (after: After = "stay", anyway = false): Promise<void> => {
@@ -184,7 +184,7 @@ export function Composer({ talk }: { talk: Talk }): JSX.Element {
             <Icon of={draw.slash} />
           </button>
           <span class="push" />
-          <Limit bytes={bytes(text)} max={MAX_BYTES} />
+          <Limit text={text} />
           {note ? (
             <button type="button" class="btn ink" disabled={!ready} onClick={() => void send()}>
               <Icon of={draw.lock} size={16} /> {t("thread.note.add")}
@@ -241,11 +241,4 @@ function useDrafts(talk: Talk): Record<"reply" | "note", Draft> {
 function notYours(talk: Talk): string {
   if (talk.mayReply.value) return "";
   return t(talk.answering.value?.side === "waiting" ? "thread.accept-to-reply" : talk.answering.value?.side === "colleague" ? "thread.not-yours" : "thread.take-over-to-reply");
-}
-
-const encoder = new TextEncoder();
-
-function bytes(text: string): number {
-  // Three bytes a unit at most: most texts need not be counted.
-  return text.length * 3 < MAX_BYTES * 0.8 ? 0 : encoder.encode(text).length;
 }

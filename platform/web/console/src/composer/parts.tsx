@@ -7,6 +7,7 @@ import { plain } from "@deskbell/ui/markup.ts";
 import { t } from "../words.ts";
 import type { Tab, Talk } from "../thread/talk.ts";
 import type { Draft } from "./draft.ts";
+import { charactersLeft } from "./length.ts";
 
 interface TabsProps {
   talk: Talk;
@@ -79,12 +80,12 @@ export function State({ talk, draft }: { talk: Talk; draft: Draft }): JSX.Elemen
 }
 
 /** Shown near the end only; what is too long is said in words. */
-export function Limit({ bytes, max }: { bytes: number; max: number }): JSX.Element | null {
-  if (bytes < max * 0.8) return null;
-  const over = bytes > max;
+export function Limit({ text }: { text: string }): JSX.Element | null {
+  const left = charactersLeft(text);
+  if (left === undefined) return null;
   return (
-    <span class={over ? "limit num bad" : "limit num"} role="status">
-      {over ? t("thread.limit.over", { n: bytes - max }) : t("thread.limit.left", { n: max - bytes })}
+    <span class={left < 0 ? "limit num bad" : "limit num"} role="status">
+      {left < 0 ? t("thread.limit.over", { n: -left }) : t("thread.limit.left", { n: left })}
     </span>
   );
 }

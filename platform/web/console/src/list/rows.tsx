@@ -22,8 +22,9 @@ export function Rows({ list, rows, onEnd }: { list: ListName; rows: readonly Row
   const before = useRef<readonly Line[] | undefined>(undefined);
   const [{ scrolled, height }, setSight] = useState({ scrolled: 0, height: 900 });
   const { density, sort } = preferences.value;
+  const me = desk.me.value.user.id;
 
-  const live = useMemo(() => linesOf(list, rows, sort), [list, rows, sort]);
+  const live = useMemo(() => linesOf(list, rows, sort, me), [list, rows, sort, me]);
   const { lines, waiting } = settled(before.current, live, held.value);
   before.current = lines;
   const rooms = useMemo(() => roomsOf(lines), [lines]);

@@ -7,7 +7,7 @@ import { signal } from "@preact/signals";
 import { needsUs } from "../lists.ts";
 import type { ListName, Row, Sort } from "../records.ts";
 
-export type Group = "needs" | "theirs";
+export type Group = "needs" | "colleagues" | "theirs";
 export type Line = { group: Group; count: number } | { room: string };
 
 /** The pointer is over the rows. */
@@ -24,13 +24,14 @@ function grouped(list: ListName, sort: Sort): boolean {
   return sort === "waiting" && (list === "mine" || list === "all" || list.startsWith("team:") || list.startsWith("view:"));
 }
 
-export function linesOf(list: ListName, rows: readonly Row[], sort: Sort): Line[] {
+/** `me`: whose eyes they are for; what a colleague answers needs nobody else. */
+export function linesOf(list: ListName, rows: readonly Row[], sort: Sort, me: string): Line[] {
   const line = ({ room }: Row): Line => ({ room });
   if (!grouped(list, sort)) return rows.map(line);
-  const needs = rows.filter((row) => row.case && needsUs(row.case));
-  const theirs = rows.filter((row) => !(row.case && needsUs(row.case)));
-  const part = (group: Group, of: readonly Row[]): Line[] => (of.length ? [{ group, count: of.length }, ...of.map(line)] : []);
-  return [...part("needs", needs), ...part("theirs", theirs)];
+  const groupOf = ({ case: row }: Row): Group => (!row || !needsUs(row) ? "theirs" : row.agent === null || row.agent === me ? "needs" : "colleagues");
+  const of = (group: Group): Row[] => rows.filter((row) => groupOf(row) === group);
+  const part = (group: Group, found: readonly Row[]): Line[] => (found.length ? [{ group, count: found.length }, ...found.map(line)] : []);
+  return (["needs", "colleagues", "theirs"] as const).flatMap((group) => part(group, of(group)));
 }
 
 /** The lines that are shown now, and how many rows wait for the pointer to go. */

@@ -51,7 +51,7 @@ export const core: Words = {
 
   "live.connecting": "جارٍ الاتصال",
   "live.live": "متصل",
-  "live.reconnecting": "إعادة الاتصال",
+  "live.reconnecting": "إعادة الاتصال", "live.try": "حاول الآن",
   "live.closed": "غير متصل",
 
   "screen.inbox": "الوارد",
@@ -73,7 +73,7 @@ export const core: Words = {
   "list.resolved": "المحلولة",
   "list.label": "المحادثات",
   "list.group.needs": "تحتاج إليك",
-  "list.group.theirs": "بانتظارهم",
+  "list.group.colleagues": "لدى الزملاء", "list.group.theirs": "بانتظارهم",
   "list.new": { one: "محادثة جديدة", two: "محادثتان جديدتان", few: "{n} جديدة", many: "{n} جديدة", other: "{n} جديدة" },
   "list.nameless": "زائر {id}",
   "list.silent": "لم يُقل شيء بعد",

@@ -33,6 +33,7 @@ export const core = {
   "live.connecting": "Connecting",
   "live.live": "Connected",
   "live.reconnecting": "Reconnecting",
+  "live.try": "Try now",
   "live.closed": "Disconnected",
 
   "screen.inbox": "Inbox",
@@ -55,6 +56,7 @@ export const core = {
 
   "list.label": "Conversations",
   "list.group.needs": "Needs you",
+  "list.group.colleagues": "With colleagues",
   "list.group.theirs": "Waiting for them",
   "list.new": { one: "{n} new", other: "{n} new" },
   "list.nameless": "Visitor {id}",

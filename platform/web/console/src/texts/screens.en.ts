@@ -214,7 +214,7 @@ export const screens = {
   "screens.context.site": "Site",
   "screens.context.start": "Started",
   "screens.context.people": "People",
-  "screens.context.viewing": { one: "{n} looks", other: "{n} look" },
+  "screens.context.viewing": { one: "{n} is looking", other: "{n} are looking" },
   "screens.context.looks": "looks at this",
   "screens.context.pins": "Pinned",
   "screens.context.no_text": "Without text",

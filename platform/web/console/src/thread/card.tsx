@@ -4,6 +4,7 @@
  */
 
 import type { JSX } from "preact";
+import type { Message } from "@deskbell/client";
 import * as draw from "@deskbell/ui/drawings.ts";
 import { Icon } from "@deskbell/ui/icon.tsx";
 import { plain } from "@deskbell/ui/markup.ts";
@@ -24,6 +25,7 @@ export function Card({ talk }: { talk: Talk }): JSX.Element | null {
   const packet = packetOf(row);
   const rung = row.status === "waiting";
   const mine = talk.answering.value?.side === "me";
+  const question = packet.question || askedSince(row.opened_at, talk.conversation.history.front.messages);
   return (
     <article class={rung ? "hand rung" : "hand"} aria-label={t("thread.handover")}>
       <header class="h">
@@ -33,7 +35,7 @@ export function Card({ talk }: { talk: Talk }): JSX.Element | null {
         {rung ? <Wait row={row} now={desk.now.value} /> : packet.mood && <span class="end" dir="auto">{t("thread.mood", { mood: packet.mood })}</span>}
       </header>
       <div class="b">
-        {packet.question && <p class="q" dir="auto">{packet.question}</p>}
+        {question && <p class="q" dir="auto">{question}</p>}
         {packet.facts.length > 0 && (
           <dl>
             {packet.facts.map(([name, value]) => (
@@ -125,6 +127,12 @@ export function packetOf(row: CaseRow): Packet {
       return message ? [{ message, text: text(record(one)["text"]).slice(0, 300) }] : [];
     }),
   };
+}
+
+/** What the visitor wrote first after they had asked for a person: who asks first has said nothing yet. */
+export function askedSince(opened: string, messages: readonly Message[]): string {
+  const asked = messages.find((one) => one.sender.kind === "visitor" && !one.deleted && one.kind !== "system" && Date.parse(one.created_at) >= Date.parse(opened));
+  return plain(asked?.content ?? "").slice(0, 500);
 }
 
 function record(value: unknown): Record<string, unknown> {

@@ -7,6 +7,7 @@ import type { Talk } from "./talk.ts";
 export function offerKeys(talk: Talk): () => void {
   const { conversation } = talk;
   return register(
+    { id: "thread.take-over", title: "thread.take-over", group: "conversation", silent: true, when: () => ["bot", "waiting"].includes(talk.answering.peek()?.side ?? ""), run: () => void talk.takeOver() },
     { id: "thread.reply", title: "thread.tab.reply", group: "conversation", keys: ["R", "Enter", "Alt+L"], icon: draw.back, when: () => talk.mayReply.value, run: () => { talk.write("reply"); } },
     { id: "thread.note", title: "thread.note.write", group: "conversation", keys: ["P", "Alt+P"], icon: draw.lock, when: () => conversation.back.value !== undefined, run: () => { talk.write("note"); } },
     { id: "thread.find", title: "thread.find", group: "conversation", keys: ["Mod+F"], inFields: true, icon: draw.search, run: () => { talk.finding.value = true; } },

@@ -57,7 +57,7 @@ export function Bubble({ row, talk }: { row: Said; talk: Talk }): JSX.Element {
             <Edited message={message} talk={talk} />
             {reach && <Reached reach={reach} />}
             {!message.deleted && <Sources message={message} />}
-            {kind === "bot" && !message.deleted && (
+            {message.metadata["turn"] !== undefined && !message.deleted && (
               <button type="button" class="src" onClick={() => { talk.asking.value = { kind: "trace", message }; }}>{t("thread.why")}</button>
             )}
           </div>
