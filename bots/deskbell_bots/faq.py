@@ -11,7 +11,7 @@ import asyncio
 import re
 from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -30,7 +30,7 @@ EMPTY = "I can only read text. What would you like to know?"
 
 MISSES = 2  # in a row, then a person is brought in
 # An answer is there at once; it is shown in about so many pieces, as it would be read.
-PIECES, PIECE_S = 20, 0.015
+PIECES, PIECE_MS = 20, 15
 MAX_QUESTION = 300  # characters of a question kept for whoever joins
 
 _YES = frozenset(words("yes y yeah yep yup sure ok okay please do ja oui si"))
@@ -46,6 +46,7 @@ class Pages(msgspec.Struct, forbid_unknown_fields=True):
     greeting: str = "Hello, I'm the assistant. What is it about?"
     answer_style: Literal["passage", "brief"] = "passage"  # the passage that answers, or its first paragraph
     link_base: str | None = None  # where the pages are published, e.g. https://docs.example.org/; null: no links
+    piece_ms: Annotated[int, msgspec.Meta(ge=0, le=500)] = PIECE_MS  # pause after each piece of an answer
 
 
 class Settings(Pages, forbid_unknown_fields=True):
@@ -98,7 +99,7 @@ class FaqBot:
             shown = self._shown(answer)
             for piece in pieces(shown):
                 yield TextDelta(piece)
-                await asyncio.sleep(PIECE_S)
+                await asyncio.sleep(self._settings.piece_ms / 1000)
             yield Say(shown, sources=[_described(answer.source)])
         else:
             misses = _misses(turn.state) + 1

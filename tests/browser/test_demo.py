@@ -10,8 +10,11 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import BrowserContext, Page, Route, expect
 
+from deskbell.demo import LOOK
 from deskbell.demo.life import FRONT
+from deskbell.demo.week import BOT
 from deskbell.testing.serving import demo_settings, served_demo
+from deskbell_bots.faq import PIECES
 
 Windows = Callable[..., Any]
 DOORS = {"ana": "Answer as Ana, agent", "ben": "Watch as Ben, supervisor"}
@@ -19,8 +22,11 @@ DOORS = {"ana": "Answer as Ana, agent", "ben": "Watch as Ben, supervisor"}
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def url(faces: Any, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[str]:
-    """A demo without the week behind it."""
+    """A demo without the week behind it, whose assistant takes its time."""
     settings = demo_settings(tmp_path_factory.mktemp("demo"))
+    shop = settings.plugins["faq"].settings["also"][BOT]
+    assert shop["piece_ms"] * PIECES > 1000, "an answer is seen growing"
+    shop["piece_ms"] = 500
     async with served_demo(settings, front=FRONT):
         yield settings.server.public_url
 
@@ -83,3 +89,30 @@ async def test_a_door_that_stays_shut_says_why(url: str, windows: Windows, statu
         await shop.get_by_role("button", name=DOORS["ana"]).click()
         await expect(shop.get_by_role("status")).to_have_text(told)
         assert len(context.pages) == 1
+
+
+async def test_the_shop_shows_what_the_widget_can_do(url: str, windows: Windows) -> None:
+    """Its colour, an answer that grows and may be stopped, and the other language, from the right."""
+    async with windows(urlsplit(url).netloc) as (context, _):
+        shop = await context.new_page()
+        await shop.goto(url)
+        await shop.get_by_role("button", name="Ask about this lamp").click()
+        panel = shop.locator("deskbell-widget .panel")
+        await expect(panel.get_by_text(LOOK.greeting["en"])).to_be_visible()
+        launcher = shop.locator("deskbell-widget .launcher")
+        assert LOOK.theme.color is not None
+        red, green, blue = bytes.fromhex(LOOK.theme.color.removeprefix("#"))
+        await expect(launcher).to_have_css("background-color", f"rgb({red}, {green}, {blue})")
+
+        await panel.locator(".start").first.click()
+        field = panel.locator(".composer textarea")
+        await field.fill("Which shade fits the Alder lamp?")
+        await field.press("Enter")
+        stop = panel.get_by_role("button", name="Stop")
+        await stop.click()
+        await expect(stop).to_have_count(0)
+        await expect(panel.get_by_text("Shades are held by a ring, so every shade")).to_have_count(0)
+
+        await panel.locator(".menu-place .icon-btn").click()
+        await panel.locator("input[name=language]").last.check(force=True)
+        await expect(shop.locator("deskbell-widget .desk")).to_have_attribute("dir", "rtl")

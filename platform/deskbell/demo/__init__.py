@@ -13,9 +13,20 @@ import msgspec
 
 from deskbell.config import DEMO_PASSWORD, LadderStep, Plugin, Settings, SiteSeed, TeamSeed, TenantSeed, UserSeed
 from deskbell.demo.week import BOT, SHOP
+from deskbell.model.site import SiteSettings, Theme
 
 PAGES: Final = Path(__file__).with_name("shop")
 """What the shop's assistant knows."""
+
+LOOK: Final = SiteSettings(
+    languages=("en", "ar"),
+    theme=Theme(color="#6d4c16"),
+    greeting={"en": "Good to see you. What are you looking for?", "ar": "أهلاً بك. عمّ تبحث؟"},
+)
+"""The shop's brass, dark enough to be read on; who reads Arabic has the widget from the right."""
+
+PIECE_MS: Final = 80
+"""Long enough for an answer to be seen growing, and to be stopped."""
 
 
 def _person(first: str, name: str, role: str, *teams: str) -> UserSeed:
@@ -41,18 +52,22 @@ def settings_of(base: Settings, folder: Path, host: str, port: int) -> Settings:
         name="Pell & Rowan",
         teams=tuple(TeamSeed(slug=slug, name=slug.capitalize()) for slug in ("support", "orders", "returns", "trade")),
         sites=(
-            SiteSeed(name="Pell & Rowan", public_key=SHOP, origins=origins, bot=BOT),
+            SiteSeed(name="Pell & Rowan", public_key=SHOP, origins=origins, bot=BOT, settings=LOOK),
             SiteSeed(name="The manual", public_key="demo-site", origins=origins, bot="faq"),
         ),
         users=PEOPLE,
     )
-    knows = {"also": {BOT: {"folder": str(PAGES), "greeting": "Hello, I'm the shop's assistant. What is it about?"}}}
+    assistant = {
+        "folder": str(PAGES),
+        "greeting": "Hello, I'm the shop's assistant. What is it about?",
+        "piece_ms": PIECE_MS,
+    }
     return msgspec.structs.replace(
         base,
         store=msgspec.structs.replace(base.store, url=f"sqlite:///{folder / 'deskbell.sqlite3'}"),
         server=msgspec.structs.replace(base.server, host=host, port=port, public_url=url),
         logging=msgspec.structs.replace(base.logging, level="warning"),
-        plugins={**base.plugins, "faq": Plugin(settings=knows)},
+        plugins={**base.plugins, "faq": Plugin(settings={"also": {BOT: assistant}})},
         support=msgspec.structs.replace(
             base.support,
             offer_s=900,

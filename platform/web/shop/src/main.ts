@@ -42,12 +42,16 @@ async function enter(name: string): Promise<void> {
   }
 }
 
+window.Deskbell = [];
 const widget = document.createElement("script");
 widget.src = "/widget.js";
 widget.async = true;
 widget.dataset["site"] = "pell-and-rowan";
 document.head.append(widget);
 
+for (const button of document.querySelectorAll<HTMLButtonElement>("[data-ask]")) {
+  button.addEventListener("click", () => window.Deskbell?.push(["open"]));
+}
 for (const button of document.querySelectorAll<HTMLButtonElement>("[data-visitors]")) {
   button.addEventListener("click", () => void sendIn(Number(button.dataset["visitors"])));
 }
