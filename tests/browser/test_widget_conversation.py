@@ -319,13 +319,14 @@ async def test_the_field_is_as_high_as_its_text_in_any_size(desk: Desk, talks: A
         async def whole() -> bool:
             return bool(await talk.field.evaluate("field => field.scrollHeight <= field.clientHeight + 1"))
 
+        await talk.page.set_viewport_size({"width": 360, "height": 740})
         await talk.field.fill("A line that is long enough for two")
+        await desk.until(whole)
         await talk.button("Menu").click()
         await talk.panel.locator("input[name=size]").nth(3).check(force=True)
-        await expect(talk.panel.locator("input[name=size]").nth(3)).to_be_checked()
         await desk.until(whole)
         await talk.page.keyboard.press("Escape")
-        await talk.page.set_viewport_size({"width": 360, "height": 740})
+        await talk.page.set_viewport_size({"width": 330, "height": 740})
         await desk.until(whole)
         await talk.page.reload()
         await expect(talk.field).to_have_value("A line that is long enough for two")

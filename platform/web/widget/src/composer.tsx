@@ -18,7 +18,7 @@ import { words } from "./words.ts";
 /** From here on what is left is said. */
 const NEAR = 1_500;
 
-export function Composer({ talk }: { talk: Talk }): JSX.Element {
+export function Composer({ talk, scale }: { talk: Talk; scale: number }): JSX.Element {
   const { session } = talk;
   const field = useRef<HTMLTextAreaElement>(null);
   const emoji = useSignal(false);
@@ -38,9 +38,8 @@ export function Composer({ talk }: { talk: Talk }): JSX.Element {
     element.style.height = `${element.scrollHeight}px`;
     form.style.minHeight = "";
   };
-  useLayoutEffect(fit, [text.value]);
+  useLayoutEffect(fit, [text.value, scale]);
   useLayoutEffect(() => {
-    // It is as wide as there is room, and its buttons as large as the text is.
     const seen = new ResizeObserver(() => requestAnimationFrame(fit));
     if (field.current?.form) seen.observe(field.current.form);
     return () => { seen.disconnect(); };

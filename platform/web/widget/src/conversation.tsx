@@ -22,7 +22,7 @@ export function Conversation({ widget }: { widget: Widget }): JSX.Element {
   return (
     <section class="conversation" aria-label={words.t("conversation")}>
       <Thread talk={talk} />
-      {session.owner.value === "closed" ? <NewChat session={session} /> : <Composer talk={talk} />}
+      {session.owner.value === "closed" ? <NewChat session={session} /> : <Composer talk={talk} scale={widget.scale.value} />}
     </section>
   );
 }

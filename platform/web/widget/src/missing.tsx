@@ -5,5 +5,7 @@ import { again } from "@deskbell/ui/lazy.tsx";
 import type { Widget } from "./widget.ts";
 
 export function Missing({ widget, failed }: { widget: Widget; failed: boolean }): JSX.Element | null {
-  return failed ? <p class="error banner" role="alert"><button type="button" class="btn wide" onClick={again}>{widget.texts.t("didNotWork")}</button></p> : null;
+  if (!failed) return null;
+  const { texts } = widget;
+  return <p class="missing" role="alert">{texts.t("missing")} <button type="button" class="btn" onClick={again}>{texts.t("tryAgain")}</button></p>;
 }

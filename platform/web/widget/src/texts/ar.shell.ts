@@ -23,6 +23,8 @@ export const shell: Catalog = {
   waitMinutes: { one: "حوالي دقيقة", two: "حوالي دقيقتين", few: "حوالي {n} دقائق", many: "حوالي {n} دقيقة", other: "حوالي {n} دقيقة" },
   closedAt: "أُغلقت المحادثة الساعة {time}",
   didNotWork: "لم ينجح ذلك. حاول مرة أخرى",
+  missing: "تعذّر تحميل هذا.",
+  tryAgain: "حاول مجددًا",
 
   morning: "صباح الخير.",
   afternoon: "طاب يومك.",

@@ -21,6 +21,8 @@ export const shell = {
   waitMinutes: { one: "about {n} minute", other: "about {n} minutes" },
   closedAt: "Chat closed at {time}",
   didNotWork: "That did not work. Try again",
+  missing: "This could not be loaded.",
+  tryAgain: "Try again",
 
   morning: "Good morning.",
   afternoon: "Good afternoon.",
