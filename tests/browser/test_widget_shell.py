@@ -502,6 +502,7 @@ async def test_a_small_screen_large_text_and_no_motion(
         await seen.launcher.tap()
         desk_ = seen.page.locator("deskbell-widget .desk")
         await expect(desk_).to_have_attribute("data-theme", theme)
+        await expect(seen.panel).to_have_css("scale", "none")  # it has opened
         box = await seen.panel.bounding_box()
         assert box == {"x": 0, "y": 0, "width": 360, "height": 640}
         await expect(seen.panel).to_have_attribute("aria-modal", "true")
@@ -516,6 +517,7 @@ async def test_a_small_screen_large_text_and_no_motion(
         await seen.page.keyboard.press("Tab")
         assert await seen.focused() == "Menu"
         await seen.panel.get_by_role("button", name="Ask the assistant").tap()
+        await expect(seen.panel.get_by_label("Your name")).to_be_focused()
         await seen.button("Start chat").tap()
         await expect(seen.panel.get_by_text("Please agree before we start")).to_be_visible()
         await fits(seen.panel)
@@ -524,6 +526,32 @@ async def test_a_small_screen_large_text_and_no_motion(
             target = await seen.button(name).bounding_box()
             assert target["width"] >= 44 and target["height"] >= 44
         await expect(seen.panel).to_have_css("animation-duration", "1e-05s")
+
+
+async def test_the_head_says_who_answers_in_one_line_and_whole(
+    desk: Desk, shop: Any, windows: Any, embedded: Any
+) -> None:
+    """Also in large text on a phone, and no word of it is broken."""
+    async with windows(desk.address, shop.address, viewport={"width": 360, "height": 640}) as (context, _):
+        seen = await visit(context, embedded())
+        await seen.launcher.click()
+        await seen.button("Ask the assistant Answers at once").click()
+        for size in ("100%", "150%", "200%"):
+            wanted = seen.page.get_by_role("radio", name=size)
+            await seen.button("Menu").click()
+            await wanted.check(force=True)
+            await wanted.press("Escape")
+            await expect(wanted).to_have_count(0)
+            await expect(seen.button("Get a person")).to_be_visible()
+            broken = await seen.panel.locator(".head").evaluate(
+                """(head) => [...head.querySelectorAll(".who b, .who .line, .person-btn span")].filter((one) => {
+                    const range = document.createRange();
+                    range.selectNodeContents(one);
+                    const lines = new Set([...range.getClientRects()].map(({ y }) => y));
+                    return lines.size > 1 || one.scrollWidth > Math.max(1, one.clientWidth) && one.clientWidth > 0;
+                }).map((one) => one.textContent)"""
+            )
+            assert broken == [], size
 
 
 async def fits(panel: Any) -> None:

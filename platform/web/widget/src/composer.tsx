@@ -48,12 +48,6 @@ export function Composer({ talk, scale }: { talk: Talk; scale: number }): JSX.El
     if (editing || talk.replyTo.value) field.current?.focus();
   }, [editing, talk.replyTo.value]);
 
-  useLayoutEffect(() => {
-    // The panel took the focus because there was no field yet.
-    const root = field.current?.getRootNode() as Document | ShadowRoot | undefined;
-    if (root?.activeElement?.matches(".panel")) field.current?.focus();
-  }, []);
-
   const submit = async (): Promise<void> => {
     if (!ready) return;
     if (editing) {

@@ -80,7 +80,7 @@ function Inner({ widget }: { widget: Widget }): JSX.Element {
 
 /** What a screen wants to be begun with, else the panel itself. */
 function toStart(panel: HTMLElement | null): void {
-  (panel?.querySelector<HTMLElement>("[data-focus]") ?? panel)?.focus();
+  (panel?.querySelector<HTMLElement>("[data-focus], .form :is(input, select, textarea)") ?? panel)?.focus();
 }
 
 /**
@@ -91,16 +91,23 @@ function useFocus(panel: { current: HTMLElement | null }, widget: Widget): void 
     const { launcher, root } = widget.frame;
     const box = panel.current;
     const before = document.activeElement;
-    if (widget.takesFocus) toStart(box);
     let held: EventTarget | null = null;
+    let pointed = false; // at nothing that takes the focus, so that the panel has it by the reader's wish
     const holds = (event: Event): void => {
       held = event.target;
+      pointed = false;
+    };
+    const points = (): void => {
+      pointed = true;
     };
     const kept = new MutationObserver(() => {
-      // What had the focus is gone; the keyboard would be nowhere.
-      if (held instanceof Node && !held.isConnected && document.activeElement === document.body) toStart(box);
+      // What had the focus is gone, and the keyboard would be nowhere; or the panel has it until there is something else.
+      const gone = held instanceof Node && !held.isConnected && document.activeElement === document.body;
+      if (gone || (held === box && root.activeElement === box && !pointed)) toStart(box);
     });
     box?.addEventListener("focusin", holds);
+    box?.addEventListener("pointerdown", points);
+    if (widget.takesFocus) toStart(box);
     if (box) kept.observe(box, { childList: true, subtree: true });
     return () => {
       kept.disconnect();
