@@ -53,6 +53,11 @@ async def _is(person: Person, **wanted: str) -> bool:
     return all(seen[name] == value for name, value in wanted.items())
 
 
+async def _with_bot(person: Person, *, live: bool = False) -> list[str]:
+    query = {"owner": "bot", "limit": 100, **({"live": "true"} if live else {})}
+    return [item["id"] for item in (await person.get("/support/conversations", params=query)).json()["items"]]
+
+
 async def test_the_board_says_how_the_counter_stands_and_what_the_day_was_like(desk: Desk) -> None:
     lead, ana = await desk.agent("Lea", role="supervisor"), await desk.agent("Ana")
     begun = desk.clock.now() - timedelta(minutes=1)
@@ -79,8 +84,11 @@ async def test_the_board_says_how_the_counter_stands_and_what_the_day_was_like(d
     assert (seen["target_s"], seen["waiting"]) == (300, 1)
     assert seen["longest_waiting_since"] == (await ana.get(f"/cases/{still}")).json()["waiting_since"]
     assert (seen["agents_here"], seen["agents_with_room"], seen["free_places"]) == (2, 1, 4)
-    # What is resolved or given up is the bot's again.
-    assert seen["bot_conversations"] == 4
+    # What is resolved or given up is the bot's again, and nothing is under way there until its visitor writes.
+    assert seen["bot_conversations"] == 2
+    assert len(await _with_bot(lead)) == 4 and len(await _with_bot(lead, live=True)) == 2
+    await gone.post(f"/rooms/{gone_room}/messages", {"content": "One more thing"})
+    assert gone_room in await _with_bot(lead, live=True) and quick_room not in await _with_bot(lead, live=True)
     today = seen["today"]
     assert (today["opened"], today["by_bot_alone"], today["escalated"], today["resolved"]) == (6, 1, 4, 1)
     assert today["reasons"] == [{"reason": "angry", "count": 2}, {"reason": "refund", "count": 2}]

@@ -105,17 +105,19 @@ async def conversations(
     *,
     owner: str | None = None,
     channel_type: str | None = None,
+    live: bool = False,
     limit: int = 50,
     before: tuple[int, RoomId] | None = None,
 ) -> list[tuple[Conversation, int]]:
     """Support conversations, each with the moment a list goes on from.
 
     Of a visitor: their own, newest first, open or closed; the rest does not concern them. For staff: the open
-    ones of the tenant, latest activity first, of those whose owner is a ``bot``, an ``agent`` or ``nobody``.
+    ones of the tenant, latest activity first, of those whose owner is a ``bot``, an ``agent`` or ``nobody``;
+    ``live``: without those in which all is done until the visitor writes again.
     """
     if actor.is_staff:
         found = await rooms.supported(
-            ports.db, actor.tenant, owner=owner, channel_type=channel_type, limit=limit, before=before
+            ports.db, actor.tenant, owner=owner, channel_type=channel_type, live=live, limit=limit, before=before
         )
     else:
         own = await rooms.of_customer(ports.db, actor.tenant, actor.id, MAX_OWN)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from deskbell.ids import TenantId
 from deskbell.store.database import Queries
+from deskbell.store.rooms import NOT_OVER
 from deskbell.store.sessions import Row
 
 MOST = 20_000
@@ -43,11 +44,11 @@ async def line(db: Queries, tenant: TenantId) -> tuple[int, int | None]:
 
 
 async def with_bot(db: Queries, tenant: TenantId, *, most: int = MOST) -> int:
-    """How many open conversations the bot has, counted to ``most``."""
+    """How many conversations the bot has in which something is under way, counted to ``most``."""
     return int(
         await db.fetchval(
-            "SELECT count(*) FROM (SELECT 1 FROM rooms WHERE tenant_id = $1 AND customer IS NOT NULL"
-            " AND closed_at IS NULL AND owner_kind = 'bot' LIMIT $2) AS open",
+            "SELECT count(*) FROM (SELECT 1 FROM rooms r WHERE r.tenant_id = $1 AND r.customer IS NOT NULL"
+            f" AND r.closed_at IS NULL AND r.owner_kind = 'bot' AND {NOT_OVER} LIMIT $2) AS open",
             tenant,
             most,
         )

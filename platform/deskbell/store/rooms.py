@@ -40,6 +40,16 @@ _MENTIONED = (
     " WHERE newest.mentions LIKE $4)"
 )
 
+NOT_OVER = (
+    # Who was helped, or waits no more, is done until they write; only those who had a case are looked at closely.
+    "NOT (EXISTS (SELECT 1 FROM cases c WHERE c.tenant_id = r.tenant_id AND c.room_id = r.id"
+    " AND c.resolved_at >= r.active_at)"
+    " AND EXISTS (SELECT 1 FROM messages m WHERE m.tenant_id = r.tenant_id AND m.room_id = r.id AND m.seq > r.seq - 10"
+    " AND m.kind = 'system' AND m.created_at >= r.active_at"
+    """ AND (m.metadata LIKE '%"event":"case_resolved"%' OR m.metadata LIKE '%"event":"left_queue"%')))"""
+)
+"""A condition on an open support room ``r``: something is under way, or may be."""
+
 _LAST_ID = RoomId("ffffffff-ffff-ffff-ffff-ffffffffffff")
 _FIRST_ID = UserId("00000000-0000-0000-0000-000000000000")
 
@@ -74,12 +84,17 @@ async def supported(
     *,
     owner: str | None = None,
     channel_type: str | None = None,
+    live: bool = False,
     limit: int,
     before: tuple[int, RoomId] | None = None,
 ) -> list[Room]:
-    """The open support rooms of a tenant, latest activity first; ``before`` (a moment and a room) continues a list."""
+    """The open support rooms of a tenant, latest activity first; ``before`` (a moment and a room) continues a list.
+
+    ``live``: without those in which all is done until the visitor writes again.
+    """
     found = await db.fetch(
         f"{_ROOM} WHERE r.tenant_id = $1 AND r.customer IS NOT NULL AND r.closed_at IS NULL"
+        f"{f' AND {NOT_OVER}' if live else ''}"
         " AND (r.active_at < $3 OR (r.active_at = $3 AND r.id < $4))"
         " AND ($5 = '' OR r.owner_kind = $5) AND ($6 = '' OR r.channel_type = $6)"
         " ORDER BY r.active_at DESC, r.id DESC LIMIT $2",

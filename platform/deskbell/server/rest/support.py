@@ -42,10 +42,14 @@ class NewConversation(Body, frozen=True):
 
 
 class ConversationsQuery(Listed, frozen=True):
-    """``owner``: only those that a bot, an agent or nobody answers in."""
+    """``owner``: only those that a bot, an agent or nobody answers in.
+
+    ``live``, for agents: without those in which all is done until the visitor writes again.
+    """
 
     owner: OwnerKind | UnsetType = UNSET
     channel_type: ChannelName | UnsetType = UNSET
+    live: bool = False
 
 
 class Escalation(Body, frozen=True):
@@ -107,6 +111,7 @@ def blueprint(edge: Edge) -> Blueprint:
             ask.actor,
             owner=None if query.owner is UNSET else query.owner,
             channel_type=None if query.channel_type is UNSET else query.channel_type,
+            live=query.live,
             limit=query.limit + 1,
             before=read_cursor(query.cursor, int, RoomId),
         )

@@ -64,7 +64,7 @@ export class Conversations {
   async #read(): Promise<void> {
     this.#old = false;
     try {
-      const page = (await this.#rest("GET", "/support/conversations?owner=bot&limit=100")) as {
+      const page = (await this.#rest("GET", "/support/conversations?owner=bot&live=true&limit=100")) as {
         items: (Conversation | RoomState)[];
         next_cursor?: string | null;
       };
