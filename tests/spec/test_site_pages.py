@@ -11,6 +11,7 @@ import jwt
 import msgspec
 import pytest
 
+from deskbell.actions import agents
 from deskbell.config import SiteSeed
 from deskbell.ids import TenantId, UserId
 from deskbell.model.site import SiteSettings
@@ -201,12 +202,18 @@ async def test_the_first_who_comes_is_seen_soon(desk: Desk) -> None:
         desk.clock.advance(seconds)
         return bool((await told(desk))["people_here"])
 
+    async def takes() -> bool:
+        ports = desk.application.ports
+        return bool(await agents.taking(ports, desk.tenant, ports.settings.support.default_team))
+
     assert not await here_after(11)
     async with early.line():
+        await desk.until(takes)
         assert not await here_after(0.5)
-        await desk.until(lambda: here_after(1))
-    assert await here_after(1)
-    await desk.until(lambda: is_so(here_after(11), False))
+        assert await here_after(0.6)
+    await desk.until(lambda: is_so(takes(), False))
+    assert await here_after(9)
+    assert not await here_after(2)
 
 
 async def test_however_many_ask_the_store_is_asked_once(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
