@@ -536,6 +536,7 @@ async def test_the_head_says_who_answers_in_one_line_and_whole(
         seen = await visit(context, embedded())
         await seen.launcher.click()
         await seen.button("Ask the assistant Answers at once").click()
+        await expect(seen.panel.get_by_role("textbox")).to_be_focused()  # and takes the focus from no menu any more
         for size in ("100%", "150%", "200%"):
             wanted = seen.page.get_by_role("radio", name=size)
             await seen.button("Menu").click()
