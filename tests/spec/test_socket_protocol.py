@@ -681,6 +681,18 @@ async def test_server_conversations_tells_agents_that_the_bot_has_one_more(desk:
     assert moved["bot"] >= 1
 
 
+async def test_server_mention_tells_an_agent_of_a_note_that_names_them(desk: Desk) -> None:
+    ana, ben, maya = await desk.agent("Ana"), await desk.agent("Ben"), await desk.visitor("Maya")
+    room = await maya.conversation()
+    assert (await maya.post(f"/rooms/{room}/escalate")).status_code == 200
+    async with ben.line() as line:
+        note = await ana.post(f"/rooms/{room}/notes", {"text": "@Ben, yours?", "mentions": [ben.id]})
+        assert note.status_code == 201
+        told = await line.wait("mention", room=room)
+    as_documented(told)
+    assert told["message"] == note.json()["id"]
+
+
 async def test_server_held_tells_the_sender_what_was_decided(empty_sqlite_url: str) -> None:
     words = {"moderation_words": {"settings": {"hold": ["guillotine"]}}}
     async with Desk.open(empty_sqlite_url, settings=settings_for(empty_sqlite_url, plugins=words)) as desk:

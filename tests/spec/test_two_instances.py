@@ -630,7 +630,7 @@ async def test_who_is_sent_away_by_one_that_stops_goes_on_at_another(url: str, h
             subscribed = await line.subscribe(room)
             await a.says(room, "before")
             at_seq = (await line.hears(room, "before"))["seq"]
-            third._server.should_exit = True
+            third.server.should_exit = True
             assert await line.wait_closed() == 4001
             assert line.frames[-1]["type"] == "drain"
             await a.says(room, "meanwhile")

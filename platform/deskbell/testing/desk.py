@@ -36,6 +36,7 @@ from deskbell.config import DEMO_TENANT, Settings, SiteSeed, TeamSeed, TenantSee
 from deskbell.contracts import BotContext, BotEvent, Escalate, Say, TextDelta, Turn
 from deskbell.hookspecs import hookimpl
 from deskbell.ids import TenantId, UserId
+from deskbell.server.asgi import Server
 from deskbell.store import people
 from deskbell.testing.ports import free_port
 from deskbell.testing.serving import served
@@ -168,6 +169,7 @@ class Desk:
     url: str
     http: httpx.AsyncClient
     tenant: TenantId
+    server: Server
     lines: list[Line] = field(default_factory=list)
 
     @classmethod
@@ -203,12 +205,12 @@ class Desk:
         )
         try:
             async with (
-                served(application, port=port),
+                served(application, port=port) as server,
                 httpx.AsyncClient(base_url=f"{url}/api/v1", timeout=PATIENCE_S, trust_env=False) as http,
             ):
                 tenant = await people.tenant_by_slug(application.ports.db, "default")
                 assert tenant is not None
-                desk = cls(application, clock, bot, url, http, TenantId(tenant.id))
+                desk = cls(application, clock, bot, url, http, TenantId(tenant.id), server)
                 try:
                     yield desk
                 finally:

@@ -17,10 +17,9 @@ const keep: Keep = {
   remove: (key) => void kept.delete(key),
 };
 
-/** A page with a client that never answers by itself. */
-function page(): { outgoing: Outgoing; tell: (name: string, event: unknown) => void; said: () => string[] } {
+/** A page with a client that never answers by itself, and what its outbox has from an earlier page. */
+function page(unsent: Letter[] = []): { outgoing: Outgoing; tell: (name: string, event: unknown) => void; said: () => string[] } {
   const hears = new Map<string, (event: unknown) => void>();
-  let unsent: Letter[] = [];
   const client = {
     on: (name: string, hear: (event: unknown) => void) => hears.set(name, hear),
     unsent: () => unsent,
@@ -58,14 +57,23 @@ test("replies that were held back are still there on the next page, in their ord
   expect(next.outgoing.of(ROOM)[0]?.letter.expect).toEqual({ seq: 4 });
 });
 
+test("what is still on its way after a reload stands where it was written, before or after what was refused", () => {
+  const first = page();
+  for (const content of ["one", "two", "three"]) void first.outgoing.send(ROOM, content);
+  const letters = first.outgoing.of(ROOM).map(({ letter }) => letter);
+  first.tell("notSent", refused(letters[1]?.client_id ?? "", "two"));
+  const next = page(letters.filter(({ content }) => content !== "two"));
+  expect(next.said()).toEqual(["one: sending", "two: expectation_failed", "three: sending"]);
+});
+
 test("what a reviewer decided while nobody was here is asked when the room is looked at", async () => {
   const first = page();
-  for (const id of ["good", "bad"]) {
-    void first.outgoing.send(ROOM, id, { clientId: id });
+  for (const [id, content] of [["a", "good"], ["b", "bad"]] as const) {
+    void first.outgoing.send(ROOM, content, { clientId: id });
     first.tell("sent", { room: ROOM, clientId: id, ack: { held: true } });
   }
   const next = page();
-  items = [{ room: ROOM, client_id: "good", status: "published" }, { room: ROOM, client_id: "bad", status: "rejected" }];
+  items = [{ room: ROOM, client_id: "a", status: "published" }, { room: ROOM, client_id: "b", status: "rejected" }];
   expect(next.said()).toEqual(["good: held", "bad: held"]);
   await expect.poll(next.said).toEqual(["bad: rejected"]);
 });

@@ -21,10 +21,9 @@ export class Outgoing {
   readonly #client: Client;
   readonly #aside: Aside<Kept>;
   readonly #letters = new Map<string, Letter>(); // with all their fields
-  readonly #order = new Map<string, number>(); // as they were written, by client id
   readonly #notes = new Set<string>(); // rooms that are backstage
   readonly #rooms = new Set<string>(); // those that were looked at
-  #last = 0;
+  #count = 0;
 
   constructor(client: Client, keep: Keep) {
     this.#client = client;
@@ -86,16 +85,14 @@ export class Outgoing {
     const kept = this.#aside.of(room).filter(({ clientId }) => !sending.has(clientId));
     for (const letter of letters) this.#letters.set(letter.client_id, letter);
     const all = [...kept, ...letters.map((letter) => this.#waiting(letter, "sending"))];
-    for (const { letter } of all) this.#written(letter);
-    return all.sort((one, other) => this.#written(one.letter) - this.#written(other.letter));
+    return all.sort((one, other) => (one.letter.client_id < other.letter.client_id ? -1 : 1));
   }
 
   /** Put a message out; it is in {@link of} when this returns. The promise is its terminal reply. */
   send(room: string, content: string, fields: SendFields = {}): Promise<Ack> {
-    const { clientId = `c-${crypto.randomUUID()}`, ...rest } = fields;
+    const { clientId = this.#id(), ...rest } = fields;
     const letter: Letter = { type: "send", room, client_id: clientId, content, ...rest };
     this.#letters.set(clientId, letter);
-    this.#written(letter);
     const reply = this.#client.sendMessage(room, content, { ...rest, clientId });
     this.#aside.take(room, clientId); // it is in the outbox by now
     reply.catch(() => undefined); // told by `notSent`; whoever wants to know listens as well
@@ -127,7 +124,6 @@ export class Outgoing {
       moved ||= this.#find(room, id) !== undefined;
       this.#aside.take(room, id);
       this.#letters.delete(id);
-      this.#order.delete(id);
     }
     if (moved) this.#move();
   }
@@ -141,10 +137,10 @@ export class Outgoing {
     this.#aside.put(room, { ...waiting, clientId, content });
   }
 
-  #written({ client_id: id }: Letter): number {
-    let at = this.#order.get(id);
-    if (at === undefined) this.#order.set(id, (at = ++this.#last));
-    return at;
+  /** Ids sort as they were made: after a reload nothing else tells what of the outbox was written before what lies aside. */
+  #id(): string {
+    const [time, number] = [Date.now(), this.#count++].map((value) => value.toString(36).padStart(9, "0"));
+    return `c-${String(time)}-${String(number)}-${crypto.randomUUID().slice(0, 8)}`;
   }
 
   #waiting(letter: Letter, state: Waiting["state"], error?: DeskbellError): Waiting {
