@@ -10,6 +10,9 @@
 /** Whether styles lie in files beside the code, put in by the build. */
 declare const STYLES_BESIDE: boolean;
 
+/** On a line that went silent a request may wait for ever. */
+const PATIENCE_MS = 10_000;
+
 const brought: Record<string, Promise<unknown> | undefined> = {};
 let gone: (() => void) | undefined;
 
@@ -33,7 +36,7 @@ async function all(urls: string[]): Promise<unknown> {
 }
 
 async function held(url: string): Promise<void> {
-  const answer = await fetch(url);
+  const answer = await fetch(url, { signal: AbortSignal.timeout(PATIENCE_MS) });
   if (answer.status === 404) gone?.();
   if (!answer.ok) throw new Error(url);
   await answer.blob();

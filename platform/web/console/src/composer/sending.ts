@@ -42,7 +42,7 @@ export function stale(conversation: Conversation, begun: Begun | undefined): Pub
  */
 export async function sendReply(conversation: Conversation, reply: Reply): Promise<boolean> {
   const { outgoing, id: room } = conversation;
-  const clientId = `c-${crypto.randomUUID()}`;
+  const clientId = outgoing.id();
   for (let attempt = 1; ; attempt++) {
     const position = conversation.position;
     const expect = { owner_version: ownerVersion(conversation), seq: position }; // one's own messages are no surprise

@@ -88,9 +88,15 @@ export class Outgoing {
     return all.sort((one, other) => (one.letter.client_id < other.letter.client_id ? -1 : 1));
   }
 
+  /** For a new letter. Ids sort as they were made: after a reload nothing else tells what was written first. */
+  id(): string {
+    const [time, number] = [Date.now(), this.#count++].map((value) => value.toString(36).padStart(9, "0"));
+    return `c-${String(time)}-${String(number)}-${crypto.randomUUID().slice(0, 8)}`;
+  }
+
   /** Put a message out; it is in {@link of} when this returns. The promise is its terminal reply. */
   send(room: string, content: string, fields: SendFields = {}): Promise<Ack> {
-    const { clientId = this.#id(), ...rest } = fields;
+    const { clientId = this.id(), ...rest } = fields;
     const letter: Letter = { type: "send", room, client_id: clientId, content, ...rest };
     this.#letters.set(clientId, letter);
     const reply = this.#client.sendMessage(room, content, { ...rest, clientId });
@@ -135,12 +141,6 @@ export class Outgoing {
   #put(waiting: Waiting): void {
     const { room, client_id: clientId, content } = waiting.letter;
     this.#aside.put(room, { ...waiting, clientId, content });
-  }
-
-  /** Ids sort as they were made: after a reload nothing else tells what of the outbox was written before what lies aside. */
-  #id(): string {
-    const [time, number] = [Date.now(), this.#count++].map((value) => value.toString(36).padStart(9, "0"));
-    return `c-${String(time)}-${String(number)}-${crypto.randomUUID().slice(0, 8)}`;
   }
 
   #waiting(letter: Letter, state: Waiting["state"], error?: DeskbellError): Waiting {
