@@ -16,6 +16,7 @@ observe  tick_s         tells plugins what has happened; again, or dead, where t
 queues   tick_s         what is due in the queues of plugins
 plugins  tick_s         the jobs of plugins whose slot has come
 search   tick_s         indexes what was said before there was an index, piece by piece
+hours    a minute       tells those in line whose site has opened or closed; one instance does
 tidy     10 minutes     forgets finished work, expired logins, and what visitors said of themselves once
                         nothing is left that it belongs to
 ======== ============== ==================================================================
@@ -28,7 +29,7 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 import structlog
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
-from deskbell.actions import case_lists, closing, forgetting, ladder, observing, turns
+from deskbell.actions import case_lists, closing, forgetting, ladder, observing, turns, waiting
 from deskbell.actions.plugin_work import PluginWork
 from deskbell.errors import DeskbellError
 from deskbell.ids import CaseId, RoomId, TenantId
@@ -42,6 +43,7 @@ from deskbell.wire.events import Event
 log = structlog.get_logger(__name__)
 
 OVERLAP_US = 5_000_000
+HOURS_EVERY_S = 60
 TIDY_EVERY_S = 600
 KEEP_DONE_US = 24 * 3600 * 1_000_000
 BATCH = 100
@@ -60,6 +62,7 @@ class Jobs:
         )
         self._rooms_since_us = 0
         self._users_since_us = 0
+        self._hours_since_us = 0
         self._cases_told: dict[str, int] = {}
         self._look_again = False
 
@@ -74,6 +77,7 @@ class Jobs:
             ("queues", settings.jobs.tick_s, self._work.queues),
             ("plugins", settings.jobs.tick_s, self._work.jobs),
             ("search", settings.jobs.tick_s, self.search),
+            ("hours", HOURS_EVERY_S, self.hours),
             ("tidy", TIDY_EVERY_S, self.tidy),
         ]
         for name, every_s, work in table:
@@ -214,6 +218,15 @@ class Jobs:
         """Index older messages until none are left."""
         while await search_index.fill(self._ports.db):
             pass
+
+    async def hours(self) -> None:
+        """Tell the lines whose site has opened or closed since last time; the first time, within one period."""
+        now_us, period_us = self._ports.clock.now_us(), HOURS_EVERY_S * 1_000_000
+        turned = await waiting.turned_lines(self._ports, self._hours_since_us or now_us - period_us, now_us)
+        if turned and await leases.take_slot(self._ports.db, "hours", now_us // period_us):
+            await _each("hours", (waiting.tell_line(self._ports, tenant, team) for tenant, team in turned))
+        # Only now: what a failing store kept from being told is told by the next look.
+        self._hours_since_us = now_us
 
     async def tidy(self) -> None:
         now_us = await self._ports.journal.now_us()

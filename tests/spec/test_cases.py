@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 
 from deskbell.actions import ladder, waiting
 from deskbell.clock import from_us
-from deskbell.ids import new_id
+from deskbell.ids import TenantId, new_id
+from deskbell.ports import Ports
 from deskbell.store import cases as stored_cases
 from deskbell.store.change import Change
 from deskbell.testing.desk import Desk, Line, Person, settings_for
@@ -95,6 +96,73 @@ async def test_out_of_hours_nobody_is_promised_minutes(desk: Desk, monkeypatch: 
         assert len(asked["wait"]) == 2 and asked["position"] == 1 and "open" not in asked
         await escalated(await desk.visitor("Vera"))
         assert len((await line.wait("case", room=room, wait=asked["wait"]))["wait"]) == 2
+
+
+async def opens_soon(desk: Desk) -> datetime:
+    """When the site opens: for half an hour a week, the next time in one to two hours."""
+    kim = await desk.agent("Kim", role="admin")
+    opens = (from_us(desk.clock.now_us()) + timedelta(hours=2)).replace(minute=0, second=0, microsecond=0)
+    hours = {"timezone": "UTC", "days": {f"{opens:%a}".lower(): [[f"{opens:%H}:00", f"{opens:%H}:30"]]}}
+    [site] = (await kim.get("/admin/sites")).json()["items"]
+    changed = await kim.call("PATCH", f"/admin/sites/{site['id']}", json={"settings": {"hours": hours}})
+    assert changed.status_code == 200, changed.text
+    return opens
+
+
+async def test_who_waits_is_told_when_their_site_opens_and_when_it_closes(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Though nothing moves in the line: once, however many look, and also where a look was missed."""
+    monkeypatch.setattr(waiting, "LINE_SETTLES_S", 0.0)
+    settings = settings_for(database_url, jobs={"tick_s": 3600.0}, auth={"access_token_s": 86_400})
+    async with Desk.open(database_url, settings=settings) as desk:
+        look, maya, opens = desk.application.jobs.hours, await desk.visitor(), await opens_soon(desk)
+        async with maya.line() as line:
+            room, _ = await escalated(maya)
+            await line.wait("case", room=room, opens_at=f"{opens:%Y-%m-%dT%H:%M:%SZ}")
+
+            async def hears() -> list[dict[str, Any]]:
+                """What the line is told by two instances that look at this moment."""
+                before = len(line.frames)
+                await asyncio.gather(look(), look())
+                await line.says(room, "Is anybody there?")  # what was told before is heard before the answer
+                return [frame for frame in line.frames[before:] if frame["type"] == "case"]
+
+            desk.clock.advance((opens - from_us(desk.clock.now_us())).total_seconds() - 30)
+            assert await hears() == [], "it is still closed"
+            desk.clock.advance(60)
+            [told] = await hears()
+            assert told["position"] == 1 and len(told["wait"]) == 2 and "open" not in told
+            desk.clock.advance(35 * 60)
+            [told] = await hears()
+            assert told["open"] is False and not {"wait", "position"} & set(told)
+            assert told["opens_at"] == f"{opens + timedelta(days=7):%Y-%m-%dT%H:%M:%SZ}"
+            desk.clock.advance(60)
+            assert await hears() == [], "that was told"
+
+
+async def test_that_a_site_has_opened_is_noticed_by_itself(
+    empty_sqlite_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Here every second, that the test need not wait for a minute."""
+    looks: list[int] = []
+    turned_lines = waiting.turned_lines
+
+    async def looked(ports: Ports, since_us: int, now_us: int) -> list[tuple[TenantId, str]]:
+        looks.append(now_us)
+        return await turned_lines(ports, since_us, now_us)
+
+    monkeypatch.setattr("deskbell.jobs.HOURS_EVERY_S", 1)
+    monkeypatch.setattr(waiting, "turned_lines", looked)
+    settings = settings_for(empty_sqlite_url, jobs={"tick_s": 3600.0}, auth={"access_token_s": 86_400})
+    async with Desk.open(empty_sqlite_url, settings=settings) as desk:
+        maya, opens = await desk.visitor(), await opens_soon(desk)
+        async with maya.line() as line:
+            room, _ = await escalated(maya)
+            await line.wait("case", room=room, open=False)
+            await desk.until(lambda: looks)
+            desk.clock.advance((opens - from_us(desk.clock.now_us())).total_seconds())
+            await line.wait("case", room=room, position=1)
 
 
 # the ladder

@@ -1,6 +1,8 @@
 """The line: each who waits knows their place in it, and roughly how long it takes.
 
-Outside the hours of a visitor's site the line stands still: then they are told when it opens instead.
+Outside the hours of a visitor's site the line stands still: then they are told when it opens instead, and
+their place again once it is open. That it has opened or closed moves no line, so somebody has to look for
+it, see :func:`turned_lines`.
 
 A line is told a moment after it has moved, once for all that moved in it, see :func:`tell_line_later`;
 the first two hundred in it hear of it. What is told is a hint, at most once; :func:`own_case` is the truth.
@@ -24,6 +26,7 @@ from deskbell.wire.events import Event
 
 LINE_SETTLES_S = 0.2
 LINE_TOLD = 200  # places
+LINES_LOOKED_AT = 1000
 
 
 async def own_case(ports: Ports, actor: Actor, room_id: RoomId) -> frames.OwnCaseFrame:
@@ -85,6 +88,17 @@ async def tell_line(ports: Ports, tenant: TenantId, team: str) -> None:
         frame = _waits(place.room, position, wait, sites.stored_hours(place.settings), now)
         told.append(Event(tenant, "user", place.customer, "own_case", 0, frames.encode(frame)))
     ports.bus.publish(told)
+
+
+async def turned_lines(ports: Ports, since_us: int, now_us: int) -> list[tuple[TenantId, str]]:
+    """The lines, tenant and team, in which somebody waits whose site has opened or closed between two moments."""
+    then, now = from_us(since_us), from_us(now_us)
+    turned: dict[tuple[TenantId, str], None] = {}
+    for line in await cases.timed_lines(ports.db, LINES_LOOKED_AT):
+        hours = sites.stored_hours(line.settings)
+        if sites.is_open(hours, then) != sites.is_open(hours, now):
+            turned[line.tenant, line.team] = None
+    return list(turned)
 
 
 def tell_customer(change: Change, room: Room, frame: frames.OwnCaseFrame) -> None:

@@ -118,6 +118,29 @@ async def line(db: Queries, tenant: TenantId, team: str, limit: int) -> list[Wai
     return [Waits(RoomId(row["room_id"]), UserId(row["customer"]), row["settings"] or "{}") for row in found]
 
 
+@dataclass(frozen=True)
+class TimedLine:
+    """A line in which somebody waits who came by a site that keeps hours, and that site's settings as stored."""
+
+    tenant: TenantId
+    team: str
+    settings: str
+
+
+async def timed_lines(db: Queries, limit: int) -> list[TimedLine]:
+    """The lines that hours matter to, of all tenants, one for each of their sites: nothing where nobody waits.
+
+    Who waits has a deadline, so the index of deadlines leads to them, however many cases are over.
+    """
+    found = await db.fetch(
+        "SELECT DISTINCT c.tenant_id, c.team, s.settings FROM cases c"
+        f" JOIN rooms r ON r.tenant_id = c.tenant_id AND r.id = c.room_id{rows.VISITOR_OF_ROOM}"
+        " WHERE c.deadline_at IS NOT NULL AND c.status = 'waiting' AND s.settings LIKE '%\"hours\"%' LIMIT $1",
+        limit,
+    )
+    return [TimedLine(row["tenant_id"], row["team"], row["settings"]) for row in found]
+
+
 async def site_settings(db: Queries, tenant: TenantId, room: RoomId) -> str:
     """The settings of the site a conversation's visitor came by, as stored; ``{}``: by none."""
     asked = f"SELECT s.settings FROM rooms r{rows.VISITOR_OF_ROOM} WHERE r.tenant_id = $1 AND r.id = $2"
