@@ -2,7 +2,8 @@
 
 As delivered it knows Deskbell's own manual; name another ``folder`` and it knows that. It never
 guesses: a question the pages do not cover is met with that fact and the way to a person, and the
-second such question in a row brings the person in. What it knows is :mod:`deskbell_bots.knowledge`'s.
+second such question in a row brings the person in. Several questions at once are answered one below the
+other. What it knows is :mod:`deskbell_bots.knowledge`'s, what is one question :mod:`deskbell_bots.burst`'s.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from deskbell import Bot, BotContext, BotEvent, Escalate, Say, SetState, TextDelta, Turn, hookimpl, words
+from deskbell_bots.burst import looks_asked, questions
 from deskbell_bots.knowledge import Answer, Knowledge, Source, small_talk
 
 PERSON = "Talk to a person"
@@ -23,6 +25,10 @@ HELLO = "Hello. What would you like to know?"
 WELCOME = "You're welcome. Ask me anything else, any time."
 UNKNOWN = (
     "I'm not sure of the answer, and I don't want to guess. Could you put it another way, or shall I ask a person?"
+)
+REST_UNKNOWN = (
+    "As to the rest of what you asked, I'm not sure of the answer, and I don't want to guess."
+    " Could you put it another way, or shall I ask a person?"
 )
 NOT_UNDERSTOOD = "I'm not sure of the answer, and I don't want to guess. I've asked a colleague to join."
 NO_PERSON = "All right. You can ask for a person at any time."
@@ -94,32 +100,54 @@ class FaqBot:
         elif talk or (offered and _is(text, _NO)) or not text:
             yield SetState({"misses": 0})
             yield Say({"greeting": HELLO, "thanks": WELCOME}.get(talk or "", NO_PERSON if text else EMPTY))
-        elif (answer := self._answer(turn)) is not None:
-            yield SetState({"misses": 0})
-            shown = self._shown(answer)
-            for piece in pieces(shown):
-                yield TextDelta(piece)
-                await asyncio.sleep(self._settings.piece_ms / 1000)
-            yield Say(shown, sources=[_described(answer.source)])
         else:
-            misses = _misses(turn.state) + 1
-            if misses < MISSES:
-                yield SetState({"misses": misses, "question": text[:MAX_QUESTION]})
-                yield Say(UNKNOWN, choices=[PERSON])
+            answers, unknown = self._answers(turn)
+            misses = _misses(turn.state) + 1 if unknown else 0
+            rings = misses >= MISSES
+            if unknown and not rings:
+                yield SetState({"misses": misses, "question": unknown[:MAX_QUESTION]})
             else:
-                # Forgotten here, so that whoever gets the conversation back begins anew.
+                # Forgotten where it rings, so that whoever gets the conversation back begins anew.
                 yield SetState({"misses": 0})
+            if answers:
+                rest = [REST_UNKNOWN] if unknown and not rings else []
+                shown = "\n\n".join([*map(self._shown, answers), *rest])
+                for piece in pieces(shown):
+                    yield TextDelta(piece)
+                    await asyncio.sleep(self._settings.piece_ms / 1000)
+                yield Say(shown, [_described(answer.source) for answer in answers], [PERSON] if rest else [])
+            elif not rings:
+                yield Say(UNKNOWN, choices=[PERSON])
+            if rings:
                 yield Escalate(
                     "not_understood",
                     say=NOT_UNDERSTOOD,
-                    summary=_summary(turn.state, text),
-                    facts={"first_question": str(turn.state.get("question", "")), "question": text[:MAX_QUESTION]},
+                    summary=_summary(turn.state, unknown),
+                    facts={
+                        "first_question": str(turn.state.get("question", "")),
+                        "question": unknown[:MAX_QUESTION],
+                    },
                 )
 
-    def _answer(self, turn: Turn) -> Answer | None:
-        """The answer to all the visitor wrote as one question, else to the last thing they wrote."""
+    def _answers(self, turn: Turn) -> tuple[list[Answer], str]:
+        """What the pages answer, each passage once, and what was asked that they do not; empty: nothing."""
         assert self._knowledge is not None, "load() comes first"
-        for question in dict.fromkeys((turn.text, *(message.text for message in turn.messages[-1:]))):
+        asked = questions([message.text for message in turn.messages], self._knowledge)
+        if len(asked) < 2:
+            asked = [[message.text for message in turn.messages]]
+        answers: dict[tuple[str, str], Answer] = {}
+        unknown = []
+        for texts in asked:
+            if (answer := self._answer(texts)) is not None:
+                answers.setdefault((answer.source.path, answer.source.anchor), answer)
+            else:
+                unknown.append("\n".join(texts))
+        return list(answers.values()), "\n".join(unknown).strip()
+
+    def _answer(self, texts: Sequence[str]) -> Answer | None:
+        """The answer to all of it as one question, else to the last that was written, else to what was asked."""
+        assert self._knowledge is not None, "load() comes first"
+        for question in dict.fromkeys(("\n".join(texts), *texts[-1:], *filter(looks_asked, texts))):
             found = self._knowledge.ask(question)
             if isinstance(found, Answer):
                 return found

@@ -26,6 +26,7 @@ from deskbell import (
     TurnId,
     TurnMessage,
     UserId,
+    demo,
 )
 from deskbell.plugins import PluginHost
 from deskbell_bots import faq
@@ -192,6 +193,117 @@ async def test_of_several_messages_the_last_may_be_the_question(pages: Path) -> 
 
     assert isinstance(said, Say)
     assert "three working days" in said.text
+
+
+TIME, ADDRESS, CHESS = (
+    "How long does delivery take?",
+    "Can I change the delivery address?",
+    "Who won the chess championship?",
+)
+
+
+@pytest.mark.parametrize(
+    "texts",
+    [
+        (TIME, ADDRESS),
+        ("Hi", TIME, "And can I change the delivery address?", "Thanks"),
+        ("how long does delivery take", "can i change the delivery address"),
+        ("I ordered a lamp.", TIME, ADDRESS, "Do you?"),
+    ],
+)
+async def test_two_questions_at_once_get_both_answers_each_with_its_source(pages: Path, texts: tuple[str, ...]) -> None:
+    events = await asked(await assistant(folder=str(pages)), *texts)
+
+    [said] = [event for event in events if isinstance(event, Say)]
+    assert "".join(event.text for event in events if isinstance(event, TextDelta)) == said.text
+    assert 0 <= said.text.find("three working days") < said.text.find("until the parcel has left us")
+    assert [source["anchor"] for source in said.sources] == [
+        "how-long-does-delivery-take",
+        "can-i-change-the-delivery-address",
+    ]
+    assert "not sure" not in said.text
+    assert kept(events) == {"misses": 0}
+
+
+@pytest.mark.parametrize(
+    "texts",
+    [
+        ("Hi", TIME),
+        ("How long", "does delivery take?"),
+        ("how long does", "the delivery", "take?"),
+        (TIME, "To islands?"),
+        (TIME, "how long does the delivery take??"),
+        (TIME, "Can you?"),
+        (TIME, "the delivery address is 4 Main Street, third floor, and the bell does not ring"),
+        (TIME, "my cat ate the receipt and the dog barked at the moon all through the night"),
+    ],
+)
+async def test_one_question_in_several_messages_gets_one_answer(pages: Path, texts: tuple[str, ...]) -> None:
+    events = await asked(await assistant(folder=str(pages)), *texts)
+
+    [said] = [event for event in events if isinstance(event, Say)]
+    assert [source["anchor"] for source in said.sources] == ["how-long-does-delivery-take"]
+    assert "not sure" not in said.text
+    assert said.text.count("three working days") == 1
+
+
+@pytest.mark.parametrize("texts", [(TIME, CHESS), (CHESS, TIME), ("who won the chess championship", TIME.lower())])
+async def test_of_two_questions_the_known_one_is_answered_and_the_other_admitted(
+    pages: Path, texts: tuple[str, ...]
+) -> None:
+    events = await asked(await assistant(folder=str(pages)), *texts)
+
+    said = events[-1]
+    assert isinstance(said, Say)
+    assert "three working days" in said.text
+    assert said.text.endswith(faq.REST_UNKNOWN)
+    assert said.choices == [faq.PERSON]
+    assert len(said.sources) == 1
+    assert kept(events)["misses"] == 1
+    assert kept(events)["question"].lower() == CHESS.lower().removesuffix("?" if CHESS not in texts else "")
+
+
+async def test_a_second_miss_beside_a_known_question_brings_a_person_and_the_answer(pages: Path) -> None:
+    bot = await assistant(folder=str(pages))
+    state = kept(await asked(bot, CHESS))
+    events = await asked(bot, TIME, "Who is the king of the chess players?", state=state)
+
+    said, rung = events[-2:]
+    assert isinstance(said, Say)
+    assert "three working days" in said.text
+    assert "not sure" not in said.text, "the person who joins is announced once"
+    assert isinstance(rung, Escalate)
+    assert rung.summary == f"{CHESS}\nWho is the king of the chess players?"
+    assert kept(events) == {"misses": 0}
+
+
+async def test_two_questions_it_does_not_know_are_one_miss(pages: Path) -> None:
+    events = await asked(await assistant(folder=str(pages)), CHESS, "What is the capital of Peru?")
+
+    assert events[-1] == Say(faq.UNKNOWN, choices=[faq.PERSON])
+    assert kept(events) == {"misses": 1, "question": f"{CHESS}\nWhat is the capital of Peru?"}
+
+
+async def test_many_questions_at_once_stay_below_the_longest_message(pages: Path) -> None:
+    for at in range(30):
+        brass = "The part is made of brass. " * 60
+        (pages / f"{at}.md").write_text(f"# Part\n\n## What is the zork{at}x?\n\n{brass}\n")
+    said = (await asked(await assistant(folder=str(pages)), *(f"What is the zork{at}x?" for at in range(30))))[-1]
+
+    assert isinstance(said, Say)
+    assert 2 <= len(said.sources) <= 4
+    assert len(said.text) < 16_384
+
+
+async def test_the_demos_shop_answers_two_questions_at_once() -> None:
+    shop = Path(demo.__file__).parent / "shop"
+    bot = await assistant(folder=str(shop))
+
+    said = (await asked(bot, "Which shade fits the Alder lamp?", TIME))[-1]
+
+    assert isinstance(said, Say)
+    assert "28 cm shade" in said.text
+    assert "two to four working days" in said.text
 
 
 async def test_folders_that_are_not_for_visitors_are_left_out(pages: Path) -> None:
