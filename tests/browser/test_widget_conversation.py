@@ -225,6 +225,27 @@ async def test_an_answer_is_seen_as_it_is_written_heard_when_it_is_whole_and_can
         await expect(talk.message("The first half,")).to_have_count(2)
 
 
+# Whether the first letter of a text in a line is within it while the desk reads from the right.
+BEGINS_IN_SIGHT = """(line) => {
+  const desk = line.closest('.desk');
+  desk.dir = 'rtl';
+  const first = document.createRange();
+  const text = line.querySelector('[dir=auto]').firstChild;
+  first.setStart(text, 0);
+  first.setEnd(text, 1);
+  const [letter, whole] = [first.getBoundingClientRect(), line.getBoundingClientRect()];
+  desk.dir = 'ltr';
+  return letter.left >= whole.left && letter.right <= whole.right;
+}"""
+
+# How many lines of a quote show, its padding included: what is clamped must not show a third in it.
+CLAMPED_LINES = """(quote) => {
+  const all = [quote, ...quote.querySelectorAll('*')];
+  const clamped = all.find((one) => getComputedStyle(one).webkitLineClamp !== 'none');
+  return clamped.clientHeight / parseFloat(getComputedStyle(clamped).lineHeight);
+}"""
+
+
 async def test_ones_own_words_can_be_changed_taken_back_and_answered(desk: Desk, talks: Any) -> None:
     desk.bot.escalates("asked_human", say="I ask.")
     ana = await desk.agent("Ana")
@@ -242,16 +263,24 @@ async def test_ones_own_words_can_be_changed_taken_back_and_answered(desk: Desk,
         await expect(talk.message("The lamp")).to_contain_text("Edited")
         await line.hears(room, "The lamp")
 
-        await line.says(room, "Which one?")
+        await line.says(room, "Which **one**? " + "Some are for a desk, others for a floor. " * 4)
         await talk.opens("Which one?")
         await talk.button("🎉").click()
         await expect(talk.message("Which one?").get_by_role("button", name="🎉, 1")).to_be_visible()
         await talk.opens("Which one?")
         await talk.button("Reply").click()
+        # Neither what is shown of it nor what is read out has its marks.
+        about = talk.panel.locator(".about p")
+        await expect(about).to_contain_text("Which one? Some")
+        assert (await talk.announced())[-1].startswith("Ana: Which one? Some")
+        # Where the page reads from the right, one still sees how it begins.
+        assert await about.evaluate(BEGINS_IN_SIGHT)
         await talk.says("The tall one")
         reply = await line.hears(room, "The tall one")
         assert reply["message"]["reply_to"] is not None
         await expect(talk.message("The tall one").locator(".quote")).to_contain_text("Ana Which one?")
+        lines = await talk.message("The tall one").locator(".quote").evaluate(CLAMPED_LINES)
+        assert lines == pytest.approx(2, abs=0.1)
 
         await talk.opens("The tall one")
         await talk.button("Delete").click()

@@ -625,6 +625,11 @@ async def test_a_site_without_a_choice_begins_at_once_and_its_visitor_ends_it(
         await expect(seen.panel.get_by_role("heading", name="How did it go?")).to_be_visible()
         await expect(seen.panel.get_by_text("Chat closed at")).to_be_visible()
         await expect(seen.button("Get a person")).to_have_count(0)
+        # The keyboard goes on with what is shown: the question first, then the way to a new chat.
+        await seen.launcher.click()
+        await seen.launcher.click()
+        await expect(seen.panel.locator("input[name=rating]").first).to_be_focused()
         await seen.button("Skip").click()
         await expect(seen.button("Send rating")).to_have_count(0)
+        await expect(seen.button("Start a new chat")).to_be_focused()
         await expect(seen.button("Transcript")).to_be_visible()

@@ -61,7 +61,7 @@ export function NewChat({ session }: { session: Session }): JSX.Element {
   };
   return (
     <div class="foot">
-      <button type="button" class="btn wide" aria-busy={busy.value} onClick={() => void begin()}>
+      <button type="button" class="btn wide" data-focus aria-busy={busy.value} onClick={() => void begin()}>
         <Icon of={chat} size={16} /> {session.texts.t("newChat")}
       </button>
     </div>

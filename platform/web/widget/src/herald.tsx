@@ -6,6 +6,7 @@
 import type { JSX } from "preact";
 import { type Signal, signal, useSignalEffect } from "@preact/signals";
 import type { Message } from "@deskbell/client";
+import { plain } from "@deskbell/ui/markup.ts";
 import { eventLine, isSpoken } from "./events.ts";
 import { extraWords } from "./extra-words.ts";
 import type { Talk } from "./talk.ts";
@@ -52,7 +53,7 @@ class Herald {
       return;
     }
     const name = message.kind === "system" || message.sender.kind === "bot" ? words.t("speakerBot") : message.sender.name;
-    this.#say(extraWords.t("announced", { name, text: message.kind === "system" ? eventLine(message) : message.content }));
+    this.#say(extraWords.t("announced", { name, text: plain(message.kind === "system" ? eventLine(message) : message.content) }));
   }
 
   /** The place in line, or that there is none. */

@@ -3,6 +3,7 @@
 import type { JSX } from "preact";
 import { back } from "@deskbell/ui/drawings.ts";
 import { Icon } from "@deskbell/ui/icon.tsx";
+import { plain } from "@deskbell/ui/markup.ts";
 import { nameOf } from "./message.tsx";
 import { extraWords } from "./extra-words.ts";
 import type { Talk } from "./talk.ts";
@@ -20,8 +21,10 @@ export function Quote({ id, talk }: { id: string; talk: Talk }): JSX.Element {
   };
   return (
     <button type="button" class="quote" onClick={go}>
-      <Icon of={back} size={13} mirrors />
-      <b><bdi>{name}</bdi></b> <span dir="auto">{quoted.deleted ? words.t("gone") : quoted.content.slice(0, 140)}</span>
+      <span class="two-lines">
+        <Icon of={back} size={13} mirrors />
+        <b><bdi>{name}</bdi></b> <span dir="auto">{quoted.deleted ? words.t("gone") : plain(quoted.content).slice(0, 140)}</span>
+      </span>
     </button>
   );
 }

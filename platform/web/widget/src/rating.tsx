@@ -50,7 +50,7 @@ export function Rating({ session, name, done }: RatingProps): JSX.Element {
       <div class="scale" role="radiogroup" aria-labelledby="rating-title">
         {FACES.map(([face, word], at) => (
           <label key={word} class="face">
-            <input type="radio" name="rating" value={at + 1} checked={score.value === at + 1} onChange={() => { score.value = at + 1; }} />
+            <input type="radio" name="rating" value={at + 1} checked={score.value === at + 1} data-focus={at === 0 || undefined} onChange={() => { score.value = at + 1; }} />
             <span><Icon of={face} />{texts.t(word)}</span>
           </label>
         ))}

@@ -2,9 +2,9 @@
  * Signals as `@preact/signals` has them, in the few that the widget uses: the build puts this in its place, since it is
  * smaller by half. Components that read a signal while they are drawn are drawn again when it changes.
  *
- * Promises: a computed value is made when it is read and kept until something it read has changed; an effect runs once
- * after all changes of a batch, and not where what it read came out the same. A signal may not be put where text or an
- * attribute belongs: read its `value`.
+ * Promises: a computed value is made when it is read and kept until something it read has changed, and so is its failure,
+ * thrown to whoever reads it; an effect runs once after all changes of a batch, and not where what it read came out the
+ * same. A signal may not be put where text or an attribute belongs: read its `value`.
  */
 
 type Off = () => void;
@@ -39,7 +39,7 @@ abstract class Source<T> {
   get value(): T {
     this.refresh();
     reader?.reads(this);
-    return this.now;
+    return this.peek();
   }
 
   peek(): T {
@@ -142,6 +142,7 @@ class Computed<T> extends Source<T> {
   readonly #make: () => T;
   readonly #watcher: Watcher;
   #dirty = true;
+  #failed: { thrown: unknown } | undefined;
   #looked = 0; // the clock when it was last known to be right
 
   constructor(make: () => T) {
@@ -161,16 +162,26 @@ class Computed<T> extends Source<T> {
       this.#watcher.begin();
       try {
         const made = this.#make();
-        if (this.version === 0 || made !== this.now) {
+        if (this.version === 0 || this.#failed || made !== this.now) {
           this.now = made;
           this.version++;
         }
-      } finally {
-        this.#watcher.end();
+        this.#failed = undefined;
+      } catch (thrown) {
+        // A change like any other: who follows is told, and told again when it is mended.
+        this.#failed = { thrown };
+        this.version++;
       }
+      this.#watcher.end();
     }
     this.#looked = clock;
     this.#dirty = false;
+  }
+
+  override peek(): T {
+    this.refresh();
+    if (this.#failed) throw this.#failed.thrown;
+    return this.now;
   }
 
   override watch(on: boolean): void {

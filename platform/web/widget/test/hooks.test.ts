@@ -180,3 +180,22 @@ test("one component that fails leaves what it has drawn, and the others alone, a
   expect(place.inner).toBe("<p>fine</p><p>false</p>");
 });
 
+test("a component that failed after its hooks has them done when it is drawn again", async () => {
+  vi.stubGlobal("reportError", vi.fn());
+  const fails = signal(true);
+  const log: string[] = [];
+  const Late = (): unknown => {
+    hooks.useLayoutEffect(() => void log.push("stands"), []);
+    const made = hooks.useMemo(() => {
+      if (fails.value) throw new Error("not yet");
+      return "made";
+    }, []);
+    return texted(made);
+  };
+  const place = page.createElement("main");
+  drawing.render(drawing.jsx(Late, {}), place as never);
+  expect([place.inner, log]).toEqual(["", []]);
+  fails.value = false;
+  await drawn();
+  expect([place.inner, log]).toEqual(["<p>made</p>", ["stands"]]);
+});

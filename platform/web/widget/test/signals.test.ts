@@ -123,3 +123,29 @@ test("a signal learns when somebody begins to follow it, also through what is co
   looks.value = false;
   expect(told).toEqual(["on", "off", "on", "off"]);
 });
+
+test("a computed value that fails throws it to whoever reads it, and is told again when it is mended", () => {
+  const people = signal(2);
+  let made = 0;
+  const share = computed(() => {
+    made++;
+    if (people.value === 0) throw new Error("nobody");
+    return 6 / (people.value ?? 1);
+  });
+  const [seen, bare]: [unknown[], unknown[]] = [[], []];
+  effect(() => {
+    try {
+      seen.push(share.value);
+    } catch (thrown) {
+      seen.push((thrown as Error).message);
+    }
+  });
+  effect(() => void bare.push(share.value));
+  expect(() => { people.value = 0; }).toThrow("nobody");
+  expect(() => share.value).toThrow("nobody");
+  expect(() => share.peek()).toThrow("nobody");
+  expect(made).toBe(2);
+  people.value = 2; // as before it failed
+  people.value = 3;
+  expect([seen, bare]).toEqual([[3, "nobody", 3, 2], [3, 3, 2]]);
+});
