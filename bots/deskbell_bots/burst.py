@@ -1,8 +1,8 @@
 """How many questions several messages are: each of its own, or all of them one.
 
 People send a greeting, a question and its second half as three messages, and two questions as two. What
-looks like a question begins a new one, unless the pages answer both together at least as surely as either
-alone. What is no question belongs to the one it stands beside. English.
+looks like a question, or has an answer by itself, begins a new one after a question, unless the pages answer
+both together at least as surely as either alone. What is neither belongs to the one it stands beside. English.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from deskbell_bots.english import STOP_WORDS, words
 from deskbell_bots.knowledge import Answer, Knowledge
 
 MAX_QUESTIONS = 4  # answered in one turn: together they stay well below the longest message
@@ -41,7 +40,7 @@ def looks_asked(text: str) -> bool:
 
 
 def _begins_another(before: Sequence[str], text: str, knowledge: Knowledge) -> bool:
-    if not looks_asked(text) or not any(map(looks_asked, before)) or STOP_WORDS.issuperset(words(text)):
+    if not any(map(looks_asked, before)):
         return False
     # A line break in the midst of a question, or no mark at its end: the pages tell the one from the other.
     asked = "\n".join(before), text, "\n".join((*before, text))

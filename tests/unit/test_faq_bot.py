@@ -209,6 +209,7 @@ TIME, ADDRESS, CHESS = (
         ("Hi", TIME, "And can I change the delivery address?", "Thanks"),
         ("how long does delivery take", "can i change the delivery address"),
         ("I ordered a lamp.", TIME, ADDRESS, "Do you?"),
+        (TIME, "I must change the delivery address"),
     ],
 )
 async def test_two_questions_at_once_get_both_answers_each_with_its_source(pages: Path, texts: tuple[str, ...]) -> None:
