@@ -180,11 +180,21 @@ async def test_a_slow_statement_is_no_silent_server(empty_postgres_url: str, mon
         return asked[-1]
 
     monkeypatch.setattr(pulse.Pulse, "_probe", noted)
+    import asyncpg
+
+    other = await asyncpg.connect(empty_postgres_url)
     db = await Database.open(empty_postgres_url)
     try:
-        assert await db.fetchval("SELECT 1 FROM pg_sleep(1.5)") == 1
-        assert len(asked) > 1 and set(asked) == {"answers"}
+        await other.execute("SELECT pg_advisory_lock(1)")
+        slow = asyncio.create_task(db.fetchval("SELECT 1 FROM (SELECT pg_advisory_lock(1)) AS waited"))
+        async with asyncio.timeout(10):
+            while len(asked) < 2:
+                await asyncio.sleep(0.01)
+        await other.execute("SELECT pg_advisory_unlock(1)")
+        assert await slow == 1
+        assert set(asked) == {"answers"}
     finally:
+        await other.close()
         await db.close()
 
 
